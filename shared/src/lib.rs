@@ -1,0 +1,26 @@
+//! Siphon's core: everything that decides and translates, without sockets, clock or environment.
+//!
+//! Data flows one way, and the modules follow it:
+//!
+//! | step | module |
+//! |---|---|
+//! | both ends of the agent's protocol | [`wire`] |
+//! | what an application sends | [`otlp`] |
+//! | container measurements to series | [`ecs`] |
+//! | OTLP metrics to series | [`prometheus`] |
+//! | series to remote-write requests, and what an answer means | [`remote_write`] |
+//! | OTLP spans to segment documents, and what an answer means | [`xray`] |
+//!
+//! [`settings`] reads configuration from any look-up, [`shard`] is the message between the two functions,
+//! [`series`] and [`units`] are the words that the others share.
+
+pub mod ecs;
+pub mod otlp;
+pub mod prometheus;
+pub mod remote_write;
+pub mod series;
+pub mod settings;
+pub mod shard;
+pub mod units;
+pub mod wire;
+pub mod xray;

@@ -1,0 +1,15 @@
+//! What applications send: the OTLP messages (opentelemetry-proto 1.x), trimmed to the fields that are used.
+//!
+//! Fields that nothing reads (descriptions, schema URLs, dropped counts) are left out: decoding skips them.
+
+mod common;
+mod metrics;
+mod traces;
+
+pub use common::{AnyValue, ArrayValue, KeyValue, KeyValueList, Resource, Scope, Value};
+pub use metrics::{
+    Buckets, Exemplar, ExemplarValue, ExponentialHistogram, ExponentialHistogramPoint, Gauge, Histogram,
+    HistogramPoint, Metric, MetricData, MetricsRequest, NO_RECORDED_VALUE, NumberPoint, NumberValue,
+    Quantile, ResourceMetrics, ScopeMetrics, Sum, Summary, SummaryPoint, Temporality,
+};
+pub use traces::{Event, Link, ResourceSpans, ScopeSpans, Span, SpanKind, Status, StatusCode, TraceRequest};

@@ -1,0 +1,41 @@
+//! The agent's wire: how `scrape` pulls an agent's buffer and acknowledges it. Both ends use these definitions.
+//!
+//! ```text
+//!   scrape                                  agent, port 4319
+//!     │ POST /v1/pull  PullRequest (JSON)      │  checks key, time, nonce, task ARN; takes the lease
+//!     │ ──────────────────────────────────────►│
+//!     │◄────────────────────────────────────── │  Page (binary): head, latest task answer, records
+//!     │   … writes to Prometheus and X-Ray …   │
+//!     │ POST /v1/ack   Ack (JSON)              │  drops what is delivered; frees the lease
+//!     │ ──────────────────────────────────────►│
+//! ```
+//!
+//! - Every request carries [`signature::TIME`], [`signature::NONCE`] and [`signature::SIGNATURE`]; every answer to an
+//!   authentic request is signed in turn over the same nonce, so that neither side trusts an address.
+//! - Metrics and traces are two [`Share`]s of the spool with a sequence and a [`Cursor`] each, so that an X-Ray outage
+//!   neither blocks metrics nor sends them twice.
+//! - What was not acknowledged is handed out again. An ack names the [`BootId`]: after a restart the sequences begin
+//!   anew, and an old ack must not drop new records.
+//! - A refusal is JSON, [`Refusal`], under the status that [`RefusalCode::status`] gives.
+
+mod frame;
+mod ledger;
+mod message;
+mod page;
+mod reading;
+pub mod signature;
+
+pub use frame::{FRAME_HEADER_BYTES, FrameHeader, Kind, Record, Share};
+pub use ledger::Count;
+pub use message::{Ack, BootId, Cursor, Cursors, LeaseId, ParseIdError, PullRequest, Refusal, RefusalCode};
+pub use page::{MAX_PAGE_BYTES, Page, PageError, PageHead, ShareHead, start_page};
+pub use reading::{Reading, ReadingError};
+
+/// Where `scrape` pulls: `POST`, body [`PullRequest`], answer [`Page`].
+pub const PULL_PATH: &str = "/v1/pull";
+
+/// Where `scrape` acknowledges: `POST`, body [`Ack`], answer 204.
+pub const ACK_PATH: &str = "/v1/ack";
+
+/// The agent's pull port unless set otherwise.
+pub const DEFAULT_PORT: u16 = 4319;
