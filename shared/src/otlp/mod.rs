@@ -2,8 +2,10 @@
 //!
 //! Fields that nothing reads (descriptions, schema URLs, dropped counts) are left out: decoding skips them.
 
+pub mod check;
 mod common;
 mod metrics;
+mod shape;
 mod traces;
 
 pub use common::{AnyValue, ArrayValue, KeyValue, KeyValueList, Resource, Scope, Value};
