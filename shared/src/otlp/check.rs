@@ -1,6 +1,6 @@
 //! Says whether bytes are an OTLP request, and how many items it holds, without building the messages.
 //!
-//! A receiver that stores requests as received needs no more than that. The walk follows the tables of [`super::shape`],
+//! A receiver that stores requests as received needs no more than that. The walk follows the tables of `shape.rs`,
 //! allocates nothing, and accepts exactly what decoding the messages of [`super`] would: the encoding's rules
 //! (<https://protobuf.dev/programming-guides/encoding/>), UTF-8 in text, at most 100 messages within each other.
 
@@ -256,6 +256,10 @@ mod tests {
     struct Draw(u64);
 
     impl Draw {
+        fn byte(&mut self) -> u8 {
+            u8::try_from(self.below(256)).unwrap()
+        }
+
         fn below(&mut self, bound: u64) -> u64 {
             self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -269,10 +273,10 @@ mod tests {
 
     fn put_varint(mut value: u64, out: &mut Vec<u8>) {
         while value >= 0x80 {
-            out.push((value & 0x7f) as u8 | 0x80);
+            out.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
             value >>= 7;
         }
-        out.push(value as u8);
+        out.push(u8::try_from(value).unwrap());
     }
 
     fn put_delimited(bytes: &[u8], out: &mut Vec<u8>) {
@@ -352,9 +356,9 @@ mod tests {
             let at = draw.index(bytes.len());
             match draw.below(5) {
                 0 => bytes[at] ^= 1 << draw.below(8),
-                1 => bytes[at] = draw.below(256) as u8,
+                1 => bytes[at] = draw.byte(),
                 2 => bytes.truncate(at),
-                3 => bytes.insert(at, draw.below(256) as u8),
+                3 => bytes.insert(at, draw.byte()),
                 _ => drop(bytes.remove(at)),
             }
         }
@@ -400,6 +404,71 @@ mod tests {
         #[test]
         fn it_agrees_with_decoding_on_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
             agrees(&bytes);
+        }
+    }
+
+    /// `bytes` as the field of that wire type (a message, as a rule), under each of `path`, the outermost first.
+    fn wrapped(path: &[u32], bytes: &[u8]) -> Vec<u8> {
+        path.iter().rev().fold(bytes.to_vec(), |inner, tag| {
+            let mut out = Vec::new();
+            put_varint(u64::from(*tag) << 3 | 2, &mut out);
+            put_delimited(&inner, &mut out);
+            out
+        })
+    }
+
+    /// Values that tell all types apart: each is right for some of them and wrong for the others.
+    fn every_field(path: &[u32]) {
+        let values: [(u64, &[u8]); 9] = [
+            (0, &[1]),
+            (1, &[1; 8]),
+            (2, &[0]),
+            (2, &[1, 0xff]),
+            (2, &[2, 0x08, 0x01]),
+            (2, &[8, 1, 1, 1, 1, 1, 1, 1, 1]),
+            (3, &[]),
+            (4, &[]),
+            (5, &[1; 4]),
+        ];
+        for tag in 1..=20 {
+            for (bits, value) in values {
+                let mut bytes = Vec::new();
+                put_varint(tag << 3 | bits, &mut bytes);
+                bytes.extend_from_slice(value);
+                agrees(&wrapped(path, &bytes));
+            }
+        }
+    }
+
+    fn every_message(shape: &Shape, path: &mut Vec<u32>, seen: &mut Vec<*const Shape>) {
+        if seen.contains(&std::ptr::from_ref(shape)) {
+            return;
+        }
+        seen.push(shape);
+        every_field(path);
+        for field in shape.fields {
+            if let Type::Message(inner) | Type::Choice(inner) = field.kind {
+                path.push(field.tag);
+                every_message(inner, path, seen);
+                path.pop();
+            }
+        }
+    }
+
+    #[test]
+    fn every_field_of_every_message_is_of_the_type_that_decoding_takes() {
+        let mut seen = Vec::new();
+        every_message(&TRACE_REQUEST, &mut Vec::new(), &mut seen);
+        every_message(&METRICS_REQUEST, &mut Vec::new(), &mut seen);
+        assert_eq!(seen.len(), 29, "messages of the tables");
+    }
+
+    #[test]
+    fn a_number_has_64_bits() {
+        for (continued, last) in [(8, 0x7f), (9, 0x01), (9, 0x02), (9, 0x7f), (10, 0x00), (10, 0x01)] {
+            let number = [vec![0x80; continued], vec![last]].concat();
+            agrees(&[vec![0x50], number.clone()].concat());
+            agrees(&number);
         }
     }
 
