@@ -12,9 +12,10 @@
 //! | OTLP spans to segment documents, and what an answer means | [`xray`] |
 //!
 //! [`settings`] reads configuration from any look-up, [`shard`] is the message between the two functions,
-//! [`series`] and [`units`] are the words that the others share.
+//! [`series`] and [`units`] are the words that the others share, [`emf`] renders the functions' own metrics.
 
 pub mod ecs;
+pub mod emf;
 pub mod otlp;
 pub mod prometheus;
 pub mod remote_write;
