@@ -1,1 +1,103 @@
-//! Placeholder until its part lands.
+//! ECS metadata readings to series: the measurements of a task and its containers, and the identity of the task for
+//! what its applications send.
+//!
+//! ```text
+//!   /task ───► Task ──► labels ─────────────────┐
+//!                └──► Limits, networks ─┐       ├──► Series
+//!   /task/stats ──► Stats ──► Usage ────┴─ METRICS
+//! ```
+//!
+//! Names, units and formulas are those of the OpenTelemetry receiver `awsecscontainermetrics`, v0.156.0, so that
+//! dashboards made for the ADOT sidecar keep working. Ours differ where theirs are wrong:
+//!
+//! - memory: with cgroup v2, which has no `cache`, the page cache is `inactive_file`;
+//! - differences of counters end at 0 rather than wrap;
+//! - storage: operations match in any case, as cgroup v2 spells them `read` and `write`;
+//! - `ecs.task.network.*`: in a task of network mode `awsvpc` all containers see the same interface, which is counted
+//!   once rather than once for each container;
+//! - region, account and task id are found in every partition, not only in `aws`;
+//! - an entry that can't be read (a container in `/task`, or its stats) counts as absent and costs no other.
+//!
+//! Field names are matched exactly as the endpoint spells them, not in any case as Go does: no version of it spells
+//! them otherwise.
+
+mod filter;
+mod identity;
+mod image;
+mod labels;
+mod metrics;
+mod stats;
+mod task;
+mod usage;
+
+use std::{collections::BTreeMap, fmt};
+
+pub use filter::{MetricFilter, UnknownMetric};
+pub use identity::Identity;
+use serde::{Deserialize, de::IgnoredAny};
+
+use crate::{series::Series, units::UnixMillis, wire::Reading};
+
+/// Which ECS metrics become series, and how they are named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Which metrics.
+    pub filter: MetricFilter,
+    /// Whether names end in their unit, as ADOT's do unless told otherwise.
+    pub suffixes: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { filter: MetricFilter::default(), suffixes: true }
+    }
+}
+
+/// The series of one reading, one sample each, at the time of the reading: 26 for each container with stats, one for
+/// each stopped container, 28 for the task, as far as `options` let them through. Containers in the order of `/task`,
+/// the task last.
+///
+/// # Errors
+/// [`ReadingError`] if an answer as a whole is not the JSON object that it should be.
+pub fn series(reading: &Reading, at: UnixMillis, options: &Options) -> Result<Vec<Series>, ReadingError> {
+    let task = task::Task::parse(&reading.task)?;
+    let stats = stats::StatsByContainer::parse(&reading.stats)?;
+    Ok(metrics::Measurement { task: &task, stats: &stats, at, options }.series())
+}
+
+/// An answer of the task metadata endpoint can't be read.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "task metadata: the answer of {document} is not what that path answers: {source}; this reading is lost, the next one \
+     starts anew"
+)]
+pub struct ReadingError {
+    document: Document,
+    #[source]
+    source: serde_json::Error,
+}
+
+/// Reads an answer that should be a JSON object. Serde alone would take an array for a struct too.
+fn read_object<'a, T: Deserialize<'a>>(json: &'a [u8], document: Document) -> Result<T, ReadingError> {
+    let is_object = json.trim_ascii_start().starts_with(b"{");
+    let refused =
+        if is_object { None } else { serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(json).err() };
+    let read = refused.map_or_else(|| serde_json::from_slice(json), Err);
+    read.map_err(|source| ReadingError { document, source })
+}
+
+/// Which answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Document {
+    Task,
+    Stats,
+}
+
+impl fmt::Display for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Task => "/task",
+            Self::Stats => "/task/stats",
+        })
+    }
+}

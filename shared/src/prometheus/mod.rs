@@ -1,1 +1,3 @@
-//! Placeholder until its part lands.
+//! OTLP metrics to series.
+
+pub(crate) mod names;
