@@ -1,0 +1,62 @@
+//! Siphon's own programs. A test asks for one and gets it fresh: a test that ran against yesterday's build would prove
+//! nothing. Where `scripts/test.sh` has built everything before, this costs a moment.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use crate::repository;
+
+/// The agent, in the profile that it ships in: built alone, small, aborting on panic.
+#[must_use]
+pub fn agent() -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| cargo_build(&["-p", "siphon-agent", "--profile", "agent"]));
+    target().join("agent/siphon-agent")
+}
+
+/// The enumerating function.
+#[must_use]
+pub fn enumerate() -> PathBuf {
+    development("siphon-enumerate")
+}
+
+/// The scraping function.
+#[must_use]
+pub fn scrape() -> PathBuf {
+    development("siphon-scrape")
+}
+
+/// The local stand-in.
+#[must_use]
+pub fn local() -> PathBuf {
+    development("siphon-local")
+}
+
+/// Of the development profile. All targets at once, because that is how `cargo test --workspace` builds: the same
+/// features, so nothing is built twice.
+fn development(name: &str) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| cargo_build(&["--workspace", "--all-targets"]));
+    target().join("debug").join(name)
+}
+
+fn cargo_build(what: &[&str]) {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--quiet", "--target-dir"])
+        .arg(target())
+        .args(what)
+        .current_dir(repository())
+        .status()
+        .expect("cargo runs");
+    assert!(status.success(), "cargo build {} failed; what it printed above says why", what.join(" "));
+}
+
+/// Cargo's target folder: this test runs as `TARGET/debug/deps/NAME`.
+fn target() -> PathBuf {
+    let test = env::current_exe().unwrap();
+    test.ancestors().nth(3).map(Path::to_owned).expect("a test runs in target/debug/deps")
+}
