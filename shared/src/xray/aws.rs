@@ -1,0 +1,354 @@
+//! The `aws` block: where the span ran, from the resource, and the call to AWS that it made, from the span.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::attributes::{Attributes, find_last, text};
+use super::document::{Aws, AwsCall};
+use super::json::raw;
+use super::keys::Key;
+use crate::otlp::{KeyValue, Value};
+
+/// What the resource tells, written once.
+#[derive(Debug)]
+pub(super) struct Place {
+    elastic_beanstalk: Option<Box<RawValue>>,
+    cloudwatch_logs: Option<Box<RawValue>>,
+    ecs: Option<Box<RawValue>>,
+    ec2: Option<Box<RawValue>>,
+    eks: Option<Box<RawValue>>,
+    xray: Option<Box<RawValue>>,
+    account_id: Option<String>,
+}
+
+impl Place {
+    /// None if the resource runs in another cloud. `log_groups` count where the resource names none.
+    pub(super) fn of(resource: &[KeyValue], log_groups: &[String]) -> Option<Self> {
+        let get = |key| find_last(resource, key).map(text).filter(|text| !text.is_empty());
+        if get("cloud.provider").is_some_and(|provider| provider != "aws") {
+            return None;
+        }
+        let platform = get("cloud.platform");
+        Some(Self {
+            elastic_beanstalk: Beanstalk::of(platform, get).and_then(|block| raw(&block)),
+            cloudwatch_logs: cloudwatch_logs(resource, log_groups),
+            ecs: Ecs::of(platform, resource).and_then(|block| raw(&block)),
+            ec2: Ec2::of(platform, get).and_then(|block| raw(&block)),
+            eks: Eks::of(platform, get).and_then(|block| raw(&block)),
+            xray: raw(&Sdk::of(get)),
+            account_id: get("cloud.account.id").map(str::to_owned),
+        })
+    }
+
+    /// The block of one span.
+    pub(super) fn block<'a>(&'a self, attributes: &Attributes<'a>) -> Aws<'a> {
+        Aws {
+            elastic_beanstalk: self.elastic_beanstalk.as_deref(),
+            cloudwatch_logs: self.cloudwatch_logs.as_deref(),
+            ecs: self.ecs.as_deref(),
+            ec2: self.ec2.as_deref(),
+            eks: self.eks.as_deref(),
+            xray: self.xray.as_deref(),
+            call: call(self.account_id.as_deref(), attributes),
+        }
+    }
+}
+
+/// Where two keys of one meaning both carry a value, the one named first here counts.
+fn call<'a>(own_account: Option<&'a str>, attributes: &Attributes<'a>) -> AwsCall<'a> {
+    let get = |key| attributes.last_text(key);
+    let either = |first, second| get(first).or_else(|| get(second));
+    let operation = if attributes.has(Key::AwsOperation) { Key::AwsOperation } else { Key::RpcMethod };
+    let mut call = AwsCall {
+        account_id: match attributes.last(Key::AwsAccountId) {
+            Some(pair) if pair.value().is_some() => Some(text(pair)).filter(|text| !text.is_empty()),
+            _ => own_account,
+        },
+        operation: get(operation),
+        region: get(Key::AwsRegion),
+        request_id: either(Key::AwsRequestId, Key::AwsRequestIdCamel),
+        queue_url: match attributes.has(Key::MessagingUrl) {
+            true => get(Key::MessagingUrl),
+            false => either(Key::AwsQueueUrl, Key::AwsQueueUrlDotted),
+        },
+        table_name: either(Key::AwsTableName, Key::AwsTableNameDotted),
+        table_names: Vec::new(),
+    };
+    match attributes.last(Key::DynamoDbTableNames).and_then(KeyValue::value) {
+        Some(Value::String(name)) => call.table_name = Some(name.as_str()).filter(|name| !name.is_empty()),
+        Some(Value::Array(names)) => match names.values.as_slice() {
+            [] => {}
+            [one] => call.table_name = Some(item(one.value.as_ref())).filter(|name| !name.is_empty()),
+            all => {
+                call.table_name = None;
+                call.table_names = all.iter().map(|name| item(name.value.as_ref())).collect();
+            }
+        },
+        _ => {}
+    }
+    call
+}
+
+fn item(value: Option<&Value>) -> &str {
+    match value {
+        Some(Value::String(text)) => text,
+        _ => "",
+    }
+}
+
+/// Which SDK recorded the span.
+#[derive(Serialize)]
+struct Sdk<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sdk: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sdk_version: Option<&'a str>,
+    auto_instrumentation: bool,
+}
+
+impl<'a> Sdk<'a> {
+    fn of(get: impl Fn(&'static str) -> Option<&'a str>) -> Self {
+        let sdk = match (get("telemetry.sdk.name"), get("telemetry.sdk.language")) {
+            (Some(name), Some(language)) => Some(format!("{name} for {language}")),
+            (name, _) => name.map(str::to_owned),
+        };
+        let agent = get("telemetry.auto.version").or_else(|| get("telemetry.distro.version"));
+        Self { sdk, sdk_version: get("telemetry.sdk.version"), auto_instrumentation: agent.is_some() }
+    }
+}
+
+/// A container of an ECS task.
+#[derive(Serialize)]
+struct Ecs<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_arn: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_family: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster_arn: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container_arn: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    availability_zone: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    launch_type: Option<&'a str>,
+}
+
+impl<'a> Ecs<'a> {
+    fn of(platform: Option<&str>, resource: &'a [KeyValue]) -> Option<Self> {
+        let get = |key| find_last(resource, key).map(text).filter(|text| !text.is_empty());
+        let mut names = resource.iter().filter(|pair| pair.key == "container.name").map(text);
+        (platform == Some("aws_ecs")).then(|| Self {
+            container: names.find(|name| !name.is_empty()),
+            container_id: get("container.id"),
+            task_arn: get("aws.ecs.task.arn"),
+            task_family: get("aws.ecs.task.family"),
+            cluster_arn: get("aws.ecs.cluster.arn"),
+            container_arn: get("aws.ecs.container.arn"),
+            availability_zone: get("cloud.availability_zone"),
+            launch_type: get("aws.ecs.launchtype"),
+        })
+    }
+}
+
+/// A virtual machine; what is unknown is null.
+#[derive(Serialize)]
+struct Ec2<'a> {
+    instance_id: Option<&'a str>,
+    availability_zone: Option<&'a str>,
+    instance_size: Option<&'a str>,
+    ami_id: Option<&'a str>,
+}
+
+impl<'a> Ec2<'a> {
+    fn of(platform: Option<&str>, get: impl Fn(&'static str) -> Option<&'a str>) -> Option<Self> {
+        (platform == Some("aws_ec2") || get("host.id").is_some()).then(|| Self {
+            instance_id: get("host.id"),
+            availability_zone: get("cloud.availability_zone"),
+            instance_size: get("host.type"),
+            ami_id: get("host.image.id"),
+        })
+    }
+}
+
+/// A pod of Kubernetes, on EKS or elsewhere; what is unknown is null.
+#[derive(Serialize)]
+struct Eks<'a> {
+    cluster_name: Option<&'a str>,
+    pod: Option<&'a str>,
+    container_id: Option<&'a str>,
+}
+
+impl<'a> Eks<'a> {
+    fn of(platform: Option<&str>, get: impl Fn(&'static str) -> Option<&'a str>) -> Option<Self> {
+        (platform == Some("aws_eks") || get("k8s.cluster.name").is_some()).then(|| Self {
+            cluster_name: get("k8s.cluster.name"),
+            pod: get("k8s.pod.name"),
+            container_id: get("container.id"),
+        })
+    }
+}
+
+/// An environment of Elastic Beanstalk; what is unknown is null.
+#[derive(Serialize)]
+struct Beanstalk<'a> {
+    environment_name: Option<&'a str>,
+    version_label: Option<&'a str>,
+    deployment_id: i64,
+}
+
+impl<'a> Beanstalk<'a> {
+    fn of(platform: Option<&str>, get: impl Fn(&'static str) -> Option<&'a str>) -> Option<Self> {
+        let deployment = get("service.instance.id").filter(|_| platform == Some("aws_elastic_beanstalk"))?;
+        Some(Self {
+            environment_name: get("service.namespace"),
+            version_label: get("service.version"),
+            deployment_id: deployment.parse().unwrap_or(0),
+        })
+    }
+}
+
+/// A log group; one without a name is null.
+#[derive(Serialize)]
+struct LogGroup<'a> {
+    log_group: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arn: Option<&'a str>,
+}
+
+impl<'a> LogGroup<'a> {
+    fn named(name: &'a str) -> Self {
+        Self { log_group: Some(name).filter(|name| !name.is_empty()), arn: None }
+    }
+
+    /// The name is the seventh field of `arn:aws:logs:REGION:ACCOUNT:log-group:NAME`.
+    fn arn(arn: &'a str) -> Self {
+        Self {
+            arn: Some(arn).filter(|arn| !arn.is_empty()),
+            ..Self::named(arn.split(':').nth(6).unwrap_or(arn))
+        }
+    }
+}
+
+/// The first source that names a group: ARNs in the resource, names in the resource, the setting.
+fn cloudwatch_logs(resource: &[KeyValue], setting: &[String]) -> Option<Box<RawValue>> {
+    let arns = listed(resource, "aws.log.group.arns");
+    let names = listed(resource, "aws.log.group.names");
+    let groups: Vec<LogGroup<'_>> = if !arns.is_empty() {
+        arns.into_iter().map(LogGroup::arn).collect()
+    } else if !names.is_empty() {
+        names.into_iter().map(LogGroup::named).collect()
+    } else {
+        setting.iter().map(|name| LogGroup::named(name)).collect()
+    };
+    if groups.is_empty() { None } else { raw(&groups) }
+}
+
+/// A list, or a text in which `&` parts the entries: environment variables know no lists.
+fn listed<'a>(resource: &'a [KeyValue], key: &str) -> Vec<&'a str> {
+    match find_last(resource, key).and_then(KeyValue::value) {
+        Some(Value::Array(list)) => list.values.iter().map(|value| item(value.value.as_ref())).collect(),
+        Some(Value::String(text)) => text.split('&').filter(|part| !part.is_empty()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::attributes::tests::{attributes, pair, pairs};
+    use super::super::json::write;
+    use super::*;
+
+    fn place(resource: &[KeyValue], log_groups: &[&str]) -> String {
+        let log_groups: Vec<String> = log_groups.iter().map(ToString::to_string).collect();
+        let Some(place) = Place::of(resource, &log_groups) else { return "none".into() };
+        let mut json = Vec::new();
+        write(&mut json, &place.block(&Attributes::default())).unwrap();
+        String::from_utf8(json).unwrap().replace(r#""xray":{"auto_instrumentation":false}"#, "X")
+    }
+
+    #[test]
+    fn the_place_follows_from_the_resource() {
+        for (resource, expected) in [
+            (&[][..], "{X}"),
+            (&[("cloud.provider", "")], "{X}"),
+            (&[("cloud.provider", "gcp"), ("cloud.account.id", "1")], "none"),
+            (&[("cloud.provider", "aws"), ("cloud.account.id", "1")], r#"{X,"account_id":"1"}"#),
+            (&[("cloud.platform", "aws_ecs")], r#"{"ecs":{},X}"#),
+            (
+                &[
+                    ("cloud.platform", "aws_ecs"),
+                    ("container.name", ""),
+                    ("container.name", "a"),
+                    ("container.name", "b"),
+                ],
+                r#"{"ecs":{"container":"a"},X}"#,
+            ),
+            (
+                &[("host.id", "i-1")],
+                r#"{"ec2":{"instance_id":"i-1","availability_zone":null,"instance_size":null,"ami_id":null},X}"#,
+            ),
+            (
+                &[("k8s.cluster.name", "c")],
+                r#"{"eks":{"cluster_name":"c","pod":null,"container_id":null},X}"#,
+            ),
+            (&[("cloud.platform", "aws_elastic_beanstalk")], "{X}"),
+            (
+                &[("cloud.platform", "aws_elastic_beanstalk"), ("service.instance.id", "x")],
+                r#"{"elastic_beanstalk":{"environment_name":null,"version_label":null,"deployment_id":0},X}"#,
+            ),
+            (&[("telemetry.sdk.name", "otel")], r#"{"xray":{"sdk":"otel","auto_instrumentation":false}}"#),
+            (&[("telemetry.distro.version", "2")], r#"{"xray":{"auto_instrumentation":true}}"#),
+        ] {
+            assert_eq!(place(&pairs(resource), &[]), expected, "{resource:?}");
+        }
+    }
+
+    #[test]
+    fn log_groups_come_from_the_first_source_that_has_some() {
+        let arn = "arn:aws:logs:eu-west-1:1:log-group:/ecs/shop:*";
+        let arns = pair("aws.log.group.arns", vec![arn]);
+        let names = pair("aws.log.group.names", "a&&b");
+        let none = pair("aws.log.group.arns", 7);
+        let from_arn = format!(r#"{{"cloudwatch_logs":[{{"log_group":"/ecs/shop","arn":"{arn}"}}],X}}"#);
+        assert_eq!(place(&[names.clone(), arns], &["c"]), from_arn);
+        let from_names = r#"{"cloudwatch_logs":[{"log_group":"a"},{"log_group":"b"}],X}"#;
+        assert_eq!(place(&[names, none.clone()], &["c"]), from_names);
+        assert_eq!(place(&[none], &["c"]), r#"{"cloudwatch_logs":[{"log_group":"c"}],X}"#);
+    }
+
+    #[test]
+    fn the_call_follows_from_the_span() {
+        let of = |pairs: &[KeyValue]| {
+            let mut json = Vec::new();
+            write(&mut json, &call(Some("own"), &attributes(pairs))).unwrap();
+            String::from_utf8(json).unwrap().replace(r#""account_id":"own""#, "A")
+        };
+        for (pairs, expected) in [
+            (vec![pair("rpc.method", "Get")], r#"{A,"operation":"Get"}"#),
+            (vec![pair("rpc.method", "Get"), pair("aws.operation", "Put")], r#"{A,"operation":"Put"}"#),
+            (vec![pair("rpc.method", "Get"), pair("aws.operation", 1)], "{A}"),
+            (vec![pair("aws.account_id", "7")], r#"{"account_id":"7"}"#),
+            (vec![pair("aws.account_id", 7)], "{}"),
+            (vec![KeyValue { key: "aws.account_id".into(), value: None }], "{A}"),
+            (vec![pair("aws.requestId", "b"), pair("aws.request_id", "a")], r#"{A,"request_id":"a"}"#),
+            (vec![pair("aws.queue.url", "b"), pair("messaging.url", "m")], r#"{A,"queue_url":"m"}"#),
+            (vec![pair("aws.table.name", "t")], r#"{A,"table_name":"t"}"#),
+            (
+                vec![pair("aws.table.name", "t"), pair("aws.dynamodb.table_names", vec!["u"])],
+                r#"{A,"table_name":"u"}"#,
+            ),
+            (
+                vec![pair("aws.table.name", "t"), pair("aws.dynamodb.table_names", vec!["u", "v"])],
+                r#"{A,"table_names":["u","v"]}"#,
+            ),
+            (vec![pair("aws.dynamodb.table_names", "w")], r#"{A,"table_name":"w"}"#),
+        ] {
+            assert_eq!(of(&pairs), expected, "{pairs:?}");
+        }
+    }
+}

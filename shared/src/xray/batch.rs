@@ -1,0 +1,66 @@
+//! Documents into calls of PutTraceSegments.
+
+use super::Document;
+
+/// The most documents that X-Ray takes in one call; more are refused with an InvalidRequestException.
+pub const MAX_DOCUMENTS: usize = 50;
+
+/// The most bytes of one document: 64 kB by the documentation, which leaves open whether 64,000 or 65,536.
+pub const MAX_DOCUMENT_BYTES: usize = 64_000;
+
+/// The most bytes of documents in one call. X-Ray documents no limit; a call of this size is sent well within
+/// a client's usual time even where every quote in it is escaped.
+const MAX_CALL_BYTES: usize = 1_000_000;
+
+/// The documents in order, in as few calls as the limits allow. A document that is over the limit by itself gets a
+/// call of its own.
+pub fn calls(documents: &[Document]) -> impl Iterator<Item = &[Document]> {
+    let mut rest = documents;
+    std::iter::from_fn(move || {
+        let (call, later) = rest.split_at(first_call(rest));
+        rest = later;
+        (!call.is_empty()).then_some(call)
+    })
+}
+
+fn first_call(documents: &[Document]) -> usize {
+    let mut bytes = 0;
+    let fits = documents.iter().take(MAX_DOCUMENTS).take_while(|document| {
+        bytes += document.json.len();
+        bytes <= MAX_CALL_BYTES
+    });
+    fits.count().max(1).min(documents.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(bytes: usize) -> Document {
+        Document { id: String::new(), trace_id: String::new(), json: "x".repeat(bytes) }
+    }
+
+    fn sizes(documents: &[Document]) -> Vec<usize> {
+        calls(documents).map(<[Document]>::len).collect()
+    }
+
+    #[test]
+    fn calls_hold_at_most_fifty_documents() {
+        assert_eq!(sizes(&[]), Vec::<usize>::new());
+        assert_eq!(sizes(&vec![document(1); 50]), [50]);
+        assert_eq!(sizes(&vec![document(1); 101]), [50, 50, 1]);
+    }
+
+    #[test]
+    fn calls_hold_at_most_a_million_bytes() {
+        assert_eq!(sizes(&vec![document(MAX_DOCUMENT_BYTES); 50]), [15, 15, 15, 5]);
+        assert_eq!(sizes(&[document(1), document(MAX_CALL_BYTES + 1), document(1)]), [1, 1, 1]);
+    }
+
+    #[test]
+    fn nothing_is_lost_or_reordered() {
+        let documents: Vec<Document> = (0..173).map(|at| document(at * 331)).collect();
+        let sent: Vec<&Document> = calls(&documents).flatten().collect();
+        assert_eq!(sent, documents.iter().collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,278 @@
+//! Why a span failed: the three flags and the `cause` block.
+
+mod dotnet;
+mod go;
+mod java;
+mod javascript;
+mod python;
+
+use std::borrow::Cow;
+
+use super::attributes::{Attributes, find, int, text};
+use super::document::{Cause, Exception, Frame};
+use super::ids::{Derived, segment_id};
+use super::json::as_text;
+use super::keys::Key;
+use super::time::seconds_text;
+use crate::otlp::{Event, SpanKind, Status, StatusCode};
+
+/// Whose failure it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Flags {
+    /// The server's.
+    pub(super) fault: bool,
+    /// The client's.
+    pub(super) error: bool,
+    /// The client's, by asking too often.
+    pub(super) throttle: bool,
+}
+
+impl Flags {
+    /// An HTTP status from 400 to 599 outranks the span's own status.
+    pub(super) fn of(attributes: &Attributes<'_>, status: StatusCode) -> Self {
+        let code =
+            attributes.first(Key::HttpStatusCode).or_else(|| attributes.first(Key::HttpResponseStatusCode));
+        match code.map(int) {
+            Some(code @ 400..=499) => Self { error: true, throttle: code == 429, fault: false },
+            Some(500..=599) => Self { fault: true, ..Self::default() },
+            _ => Self { fault: status == StatusCode::Error, ..Self::default() },
+        }
+    }
+}
+
+/// What the causes of one document are made from.
+#[derive(Clone, Copy)]
+pub(super) struct Failure<'a> {
+    pub(super) events: &'a [Event],
+    pub(super) status: Option<&'a Status>,
+    pub(super) kind: SpanKind,
+    /// `telemetry.sdk.language` of the resource: the language of stack traces.
+    pub(super) language: &'a str,
+}
+
+impl<'a> Failure<'a> {
+    /// The exceptions recorded as events, whatever the status; else the message of a status that is an error.
+    pub(super) fn cause(&self, attributes: &Attributes<'a>, ids: &mut Derived) -> Option<Cause<'a>> {
+        if self.has_exceptions(attributes) {
+            return Some(Cause { exceptions: self.exceptions(is_aws_sdk(attributes), ids) });
+        }
+        if !self.is_error() {
+            return None;
+        }
+        let message = match self.status.map(|status| status.message.as_str()) {
+            None | Some("") => attributes.last_text(Key::HttpStatusText)?,
+            Some(message) => message,
+        };
+        let exception =
+            Exception { id: segment_id(&ids.next()), message: message.into(), ..Exception::default() };
+        Some(Cause { exceptions: vec![exception] })
+    }
+
+    /// Whether `http.status_text` was read as the message, and so is spent.
+    pub(super) fn spends_status_text(&self, attributes: &Attributes<'_>) -> bool {
+        self.is_error() && !self.has_exceptions(attributes)
+    }
+
+    fn is_error(&self) -> bool {
+        self.status.is_some_and(|status| status.code() == StatusCode::Error)
+    }
+
+    fn has_exceptions(&self, attributes: &Attributes<'_>) -> bool {
+        let aws_sdk = is_aws_sdk(attributes);
+        self.events.iter().any(|event| event.name == EXCEPTION || aws_sdk && event.name == HTTP_FAILURE)
+    }
+
+    fn exceptions(&self, aws_sdk: bool, ids: &mut Derived) -> Vec<Exception<'a>> {
+        let mut exceptions = Exceptions { list: Vec::with_capacity(1), ids };
+        for event in self.events {
+            if event.name == EXCEPTION {
+                self.exception(event, &mut exceptions);
+            } else if aws_sdk && event.name == HTTP_FAILURE {
+                http_failure(event, &mut exceptions);
+            }
+        }
+        exceptions.list
+    }
+
+    fn exception(&self, event: &'a Event, exceptions: &mut Exceptions<'a, '_>) {
+        let get = |key| find(&event.attributes, key).map(text).unwrap_or_default();
+        let remote = matches!(self.kind, SpanKind::Client | SpanKind::Producer);
+        exceptions.push(get("exception.type"), get("exception.message").into(), Some(remote));
+        let trace = get("exception.stacktrace");
+        match self.language {
+            // PHP's SDK writes stack traces as Java does.
+            "java" | "php" => java::parse(trace, exceptions),
+            "python" => python::parse(trace, exceptions),
+            "javascript" => javascript::parse(trace, exceptions),
+            "dotnet" => dotnet::parse(trace, exceptions),
+            "go" => go::parse(trace, exceptions),
+            _ => {}
+        }
+    }
+}
+
+/// The name of an exception's event.
+const EXCEPTION: &str = "exception";
+/// The name of the event by which an AWS SDK tells of one failed attempt.
+const HTTP_FAILURE: &str = "HTTP request failure";
+
+/// Whether an AWS SDK recorded the span.
+pub(super) fn is_aws_sdk(attributes: &Attributes<'_>) -> bool {
+    attributes.first(Key::RpcSystem).is_some_and(|pair| text(pair) == "aws-api")
+}
+
+fn http_failure(event: &Event, exceptions: &mut Exceptions<'_, '_>) {
+    let get = |key| find(&event.attributes, key);
+    let (Some(status), Some(message)) = (get("http.response.status_code"), get("aws.http.error_message"))
+    else {
+        return;
+    };
+    let message =
+        format!("{}@{}@{}", as_text(status.value()), seconds_text(event.time_unix_nano), text(message));
+    exceptions.push("aws.http.error.event", message.into(), Some(true));
+}
+
+/// Exceptions as they are found; a stack trace adds to the last.
+struct Exceptions<'a, 'i> {
+    list: Vec<Exception<'a>>,
+    ids: &'i mut Derived,
+}
+
+impl<'a> Exceptions<'a, '_> {
+    /// An exception that stands for itself.
+    fn push(&mut self, kind: &'a str, message: Cow<'a, str>, remote: Option<bool>) {
+        let id = segment_id(&self.ids.next());
+        self.list.push(Exception { id, message, kind, remote, ..Exception::default() });
+    }
+
+    /// An exception that caused the last one.
+    fn push_cause(&mut self, kind: &'a str, message: Cow<'a, str>) {
+        let remote = self.list.last().and_then(|last| last.remote);
+        let effect = self.list.len().saturating_sub(1);
+        self.push(kind, message, remote);
+        let cause = self.list.last().map(|last| last.id.clone());
+        if let Some(effect) = self.list.get_mut(effect) {
+            effect.cause = cause;
+        }
+    }
+
+    /// A line of the last exception's stack trace.
+    fn frame(&mut self, path: &'a str, line: i64, label: &'a str) {
+        if let Some(last) = self.list.last_mut() {
+            last.stack.push(Frame { path, line, label });
+        }
+    }
+}
+
+/// A line number; 0 if it is none.
+fn line_number(text: &str) -> i64 {
+    text.parse().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::attributes::tests::{attributes, pair, pairs};
+    use super::*;
+    use crate::otlp::KeyValue;
+
+    /// What a parser finds: for each exception its type, message, whether it has a cause, and its frames.
+    pub(super) fn parsed(
+        parse: fn(&'static str, &mut Exceptions<'static, '_>),
+        trace: &'static str,
+    ) -> Vec<String> {
+        let mut ids = Derived::new([1; 16], [2; 8]);
+        let mut exceptions = Exceptions { list: Vec::new(), ids: &mut ids };
+        exceptions.push("T", "m".into(), Some(false));
+        parse(trace, &mut exceptions);
+        let list = exceptions.list;
+        for pair in list.windows(2) {
+            assert_eq!(pair[0].cause.as_deref(), Some(pair[1].id.as_str()), "the chain is whole");
+        }
+        assert_eq!(list.last().unwrap().cause, None);
+        list.iter()
+            .flat_map(|exception| {
+                let frames =
+                    exception.stack.iter().map(|at| format!("  {}|{}|{}", at.label, at.path, at.line));
+                std::iter::once(format!("{}: {}", exception.kind, exception.message)).chain(frames)
+            })
+            .collect()
+    }
+
+    fn failure<'a>(events: &'a [Event], status: Option<&'a Status>, language: &'a str) -> Failure<'a> {
+        Failure { events, status, kind: SpanKind::Client, language }
+    }
+
+    fn event(name: &str, attributes: Vec<KeyValue>) -> Event {
+        Event { name: name.into(), attributes, time_unix_nano: 1_700_000_000_250_000_000 }
+    }
+
+    #[test]
+    fn the_http_status_outranks_the_spans() {
+        for (code, status, expected) in [
+            (None, StatusCode::Unset, (false, false, false)),
+            (None, StatusCode::Error, (true, false, false)),
+            (Some(200), StatusCode::Error, (true, false, false)),
+            (Some(399), StatusCode::Ok, (false, false, false)),
+            (Some(400), StatusCode::Error, (false, true, false)),
+            (Some(429), StatusCode::Unset, (false, true, true)),
+            (Some(499), StatusCode::Unset, (false, true, false)),
+            (Some(500), StatusCode::Ok, (true, false, false)),
+            (Some(599), StatusCode::Unset, (true, false, false)),
+            (Some(600), StatusCode::Unset, (false, false, false)),
+        ] {
+            let pairs: Vec<KeyValue> =
+                code.map(|code: i64| pair("http.status_code", code)).into_iter().collect();
+            let flags = Flags::of(&attributes(&pairs), status);
+            assert_eq!((flags.fault, flags.error, flags.throttle), expected, "{code:?} {status:?}");
+        }
+        let both = [pair("http.response.status_code", 500), pair("http.status_code", "text")];
+        assert_eq!(Flags::of(&attributes(&both), StatusCode::Unset), Flags::default());
+    }
+
+    #[test]
+    fn exceptions_outrank_the_status_message() {
+        let status = Status { code: StatusCode::Error as i32, message: "it failed".into() };
+        let thrown = [event("log", vec![]), event(EXCEPTION, pairs(&[("exception.type", "E")]))];
+        let mut ids = Derived::new([1; 16], [2; 8]);
+        let found = |events: &[Event], status: Option<&Status>, ids: &mut Derived| {
+            let cause = failure(events, status, "").cause(&Attributes::default(), ids);
+            cause.map(|cause| {
+                let exceptions = cause.exceptions.into_iter();
+                exceptions.map(|e| (e.kind.to_owned(), e.message.into_owned(), e.remote)).collect::<Vec<_>>()
+            })
+        };
+        let exception = vec![("E".into(), String::new(), Some(true))];
+        assert_eq!(found(&thrown, Some(&status), &mut ids), Some(exception.clone()));
+        assert_eq!(found(&thrown, None, &mut ids), Some(exception));
+        let message = vec![(String::new(), "it failed".into(), None)];
+        assert_eq!(found(&[], Some(&status), &mut ids), Some(message));
+        assert_eq!(found(&[], Some(&Status::default()), &mut ids), None);
+    }
+
+    #[test]
+    fn without_a_message_the_status_text_serves() {
+        let error = Status { code: StatusCode::Error as i32, message: String::new() };
+        let text = pairs(&[("http.status_text", "teapot")]);
+        let mut ids = Derived::new([1; 16], [2; 8]);
+        let failure = failure(&[], Some(&error), "");
+        let cause = failure.cause(&attributes(&text), &mut ids).unwrap();
+        assert_eq!(cause.exceptions[0].message, "teapot");
+        assert!(failure.spends_status_text(&attributes(&text)));
+        assert_eq!(failure.cause(&Attributes::default(), &mut ids), None);
+    }
+
+    #[test]
+    fn failed_attempts_of_an_aws_sdk_are_exceptions() {
+        let complete =
+            vec![pair("http.response.status_code", 503), pair("aws.http.error_message", "slow down")];
+        let events = [event(HTTP_FAILURE, complete), event(HTTP_FAILURE, vec![])];
+        let sdk = pairs(&[("rpc.system", "aws-api")]);
+        let mut ids = Derived::new([1; 16], [2; 8]);
+        let cause = failure(&events, None, "java").cause(&attributes(&sdk), &mut ids).unwrap();
+        assert_eq!(cause.exceptions.len(), 1);
+        assert_eq!(cause.exceptions[0].message, "503@1700000000.250000@slow down");
+        assert_eq!(failure(&events, None, "java").cause(&Attributes::default(), &mut ids), None);
+        let none = failure(&events[1..], None, "java").cause(&attributes(&sdk), &mut ids);
+        assert_eq!(none, Some(Cause::default()));
+    }
+}

@@ -1,0 +1,132 @@
+//! Trace and segment ids: as text, and derived where X-Ray needs more ids than the span has.
+
+use sha2::{Digest, Sha256};
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// The ids of a span, checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SpanIds {
+    pub(super) trace: [u8; 16],
+    pub(super) span: [u8; 8],
+    /// None for a root.
+    pub(super) parent: Option<[u8; 8]>,
+}
+
+impl SpanIds {
+    /// None if a length is wrong or the span has no id: such a span can't be told from others.
+    ///
+    /// An empty id counts as all zero (<https://opentelemetry.io/docs/specs/otlp/>). An all-zero trace id passes:
+    /// the text form is valid for X-Ray.
+    pub(super) fn check(trace: &[u8], span: &[u8], parent: &[u8]) -> Option<Self> {
+        let parent = fixed::<8>(parent)?;
+        let span = fixed::<8>(span)?;
+        (span != [0; 8]).then_some(Self {
+            trace: fixed(trace)?,
+            span,
+            parent: (parent != [0; 8]).then_some(parent),
+        })
+    }
+}
+
+/// The bytes of an id; an absent id is all zero, one of another length is none.
+pub(super) fn fixed<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
+    if bytes.is_empty() { Some([0; N]) } else { bytes.try_into().ok() }
+}
+
+/// A trace id as X-Ray writes it: `1-`, 8 digits, `-`, 24 digits
+/// (<https://docs.aws.amazon.com/xray/latest/devguide/xray-api-segmentdocuments.html>).
+pub(super) fn trace_id(id: &[u8; 16]) -> String {
+    let mut text = String::with_capacity(35);
+    let (time, unique) = id.split_at(4);
+    text.push_str("1-");
+    push_hex(&mut text, time);
+    text.push('-');
+    push_hex(&mut text, unique);
+    text
+}
+
+/// A segment id as X-Ray writes it: 16 hex digits.
+pub(super) fn segment_id(id: &[u8; 8]) -> String {
+    let mut text = String::with_capacity(16);
+    push_hex(&mut text, id);
+    text
+}
+
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    let digit = |nibble: u8| char::from(HEX.get(usize::from(nibble)).copied().unwrap_or(b'0'));
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 0xf));
+    }
+}
+
+/// Ids for what has none of its own: exceptions, and the service segment of a split span.
+///
+/// Derived from trace and span, never random: whoever translates the same span again gets the same ids, so that
+/// a document sent twice replaces itself.
+#[derive(Debug)]
+pub(super) struct Derived {
+    trace: [u8; 16],
+    span: [u8; 8],
+    drawn: u64,
+}
+
+impl Derived {
+    /// The ids derived from one document's span.
+    pub(super) fn new(trace: [u8; 16], span: [u8; 8]) -> Self {
+        Self { trace, span, drawn: 0 }
+    }
+
+    /// The next id. Never all zero, which X-Ray and OTLP read as none.
+    pub(super) fn next(&mut self) -> [u8; 8] {
+        self.drawn += 1;
+        let hash = Sha256::new()
+            .chain_update(self.trace)
+            .chain_update(self.span)
+            .chain_update(self.drawn.to_be_bytes())
+            .finalize();
+        let mut id = [0; 8];
+        id.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+        if id == [0; 8] { 1_u64.to_be_bytes() } else { id }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_become_hex_text() {
+        let trace = [0x6b, 0x03, 0xa1, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xab, 0xcd];
+        assert_eq!(trace_id(&trace), "1-6b03a140-00000000000000000000abcd");
+        assert_eq!(segment_id(&[0xa1, 0, 0, 0, 0, 0, 0x0b, 0x54]), "a100000000000b54");
+    }
+
+    #[test]
+    fn absent_parents_and_wrong_lengths_are_told_apart() {
+        let (trace, span) = ([1; 16], [2; 8]);
+        let parent = |parent: &[u8]| SpanIds::check(&trace, &span, parent).map(|ids| ids.parent);
+        assert_eq!(parent(&[]), Some(None));
+        assert_eq!(parent(&[0; 8]), Some(None));
+        assert_eq!(parent(&[3; 8]), Some(Some([3; 8])));
+        assert_eq!(parent(&[3; 7]), None);
+        for (trace, span) in [(&[1; 15][..], &span[..]), (&trace, &[2; 9]), (&trace, &[0; 8]), (&trace, &[])]
+        {
+            assert_eq!(SpanIds::check(trace, span, &[]), None, "{trace:?} {span:?}");
+        }
+        assert!(SpanIds::check(&[0; 16], &span, &[]).is_some());
+    }
+
+    #[test]
+    fn derived_ids_repeat_for_the_same_span_and_differ_otherwise() {
+        let draw = |trace, span| {
+            let mut ids = Derived::new([trace; 16], [span; 8]);
+            [ids.next(), ids.next()]
+        };
+        assert_eq!(draw(1, 2), draw(1, 2));
+        let all = [draw(1, 2), draw(1, 3), draw(2, 2)].concat();
+        let unique: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(unique.len(), all.len());
+    }
+}

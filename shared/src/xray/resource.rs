@@ -1,0 +1,88 @@
+//! What all spans of a resource have in common, worked out once.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::Options;
+use super::annotations::ResourceAttribute;
+use super::attributes::{find, text};
+use super::aws::Place;
+use super::json::raw;
+use super::origin::origin;
+use crate::otlp::{KeyValue, Value};
+
+/// A resource, ready for its spans.
+#[derive(Debug)]
+pub(super) struct Resource<'a> {
+    /// `service.name`, or empty.
+    pub(super) service_name: &'a str,
+    /// `telemetry.sdk.language`, or empty.
+    pub(super) language: &'a str,
+    pub(super) service: Option<Box<RawValue>>,
+    pub(super) origin: Option<&'static str>,
+    /// None in another cloud than AWS.
+    pub(super) place: Option<Place>,
+    pub(super) attributes: Vec<ResourceAttribute<'a>>,
+}
+
+impl<'a> Resource<'a> {
+    /// Reads the attributes of a resource.
+    pub(super) fn of(attributes: &'a [KeyValue], options: &Options) -> Self {
+        let get = |key| find(attributes, key).map(text).unwrap_or_default();
+        Self {
+            service_name: get("service.name"),
+            language: get("telemetry.sdk.language"),
+            service: version(attributes).and_then(|version| {
+                raw(&Service { version: Some(version).filter(|version| !version.is_empty()) })
+            }),
+            origin: origin(attributes),
+            place: Place::of(attributes, &options.log_groups),
+            attributes: ResourceAttribute::all(attributes),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Service<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+}
+
+/// The service's own version, else its image's tag: the first of several, or the only one of older conventions.
+fn version(attributes: &[KeyValue]) -> Option<&str> {
+    if let Some(own) = find(attributes, "service.version") {
+        return Some(text(own));
+    }
+    if let Some(Value::Array(tags)) = find(attributes, "container.image.tags").and_then(KeyValue::value)
+        && let Some(first) = tags.values.first()
+    {
+        return Some(match &first.value {
+            Some(Value::String(tag)) => tag,
+            _ => "",
+        });
+    }
+    find(attributes, "container.image.tag").map(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::attributes::tests::pair;
+    use super::*;
+
+    #[test]
+    fn the_version_is_the_services_or_else_the_images() {
+        let (own, tag) = (pair("service.version", "1"), pair("container.image.tag", "3"));
+        let tags = |tags| pair("container.image.tags", tags);
+        for (resource, expected) in [
+            (vec![], None),
+            (vec![own.clone(), tag.clone()], Some(r#"{"version":"1"}"#)),
+            (vec![tag.clone(), tags(vec!["2", "x"])], Some(r#"{"version":"2"}"#)),
+            (vec![tag.clone(), tags(vec![])], Some(r#"{"version":"3"}"#)),
+            (vec![tag, pair("service.version", "")], Some("{}")),
+            (vec![pair("service.version", 1)], Some("{}")),
+        ] {
+            let found = Resource::of(&resource, &Options::default());
+            assert_eq!(found.service.as_deref().map(RawValue::get), expected, "{resource:?}");
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! Whatever spans say: translation never panics, and what it writes X-Ray can read.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+
+use proptest::collection::{btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use prost::Message;
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use siphon_core::otlp::{
+    AnyValue, ArrayValue, Event, KeyValue, KeyValueList, Link, Resource, ResourceSpans, ScopeSpans, Span,
+    Status, TraceRequest, Value,
+};
+use siphon_core::xray::{self, MAX_DOCUMENT_BYTES, Options};
+
+/// The keys that mean something to a span.
+const SPAN_KEYS: &[&str] = &[
+    "http.method",
+    "http.request.method",
+    "http.client_ip",
+    "http.user_agent",
+    "user_agent.original",
+    "http.status_code",
+    "http.response.status_code",
+    "http.status_text",
+    "http.url",
+    "url.full",
+    "http.scheme",
+    "url.scheme",
+    "http.host",
+    "http.target",
+    "http.server_name",
+    "net.host.port",
+    "url.path",
+    "url.query",
+    "host.name",
+    "net.host.name",
+    "net.peer.name",
+    "server.address",
+    "net.peer.port",
+    "server.port",
+    "net.peer.ip",
+    "network.peer.address",
+    "client.address",
+    "aws.operation",
+    "rpc.method",
+    "aws.account_id",
+    "aws.region",
+    "aws.request_id",
+    "aws.requestId",
+    "aws.queue_url",
+    "aws.queue.url",
+    "aws.table_name",
+    "aws.table.name",
+    "messaging.url",
+    "aws.dynamodb.table_names",
+    "db.connection_string",
+    "db.system",
+    "db.name",
+    "db.statement",
+    "db.user",
+    "message.type",
+    "messaging.message_payload_size_bytes",
+    "peer.service",
+    "aws.service",
+    "rpc.service",
+    "rpc.system",
+    "aws.span.kind",
+    "aws.local.service",
+    "aws.remote.service",
+    "remoteTarget",
+    "enduser.id",
+    "aws.xray.inprogress",
+    "aws.xray.annotations",
+    "aws.xray.metadata.default",
+    "aws.xray.metadata.shop",
+    "otel.resource.service.name",
+];
+
+/// The keys that mean something to a resource.
+const RESOURCE_KEYS: &[&str] = &[
+    "service.name",
+    "service.version",
+    "service.namespace",
+    "service.instance.id",
+    "container.image.tags",
+    "container.image.tag",
+    "container.name",
+    "cloud.provider",
+    "cloud.platform",
+    "cloud.account.id",
+    "aws.ecs.launchtype",
+    "aws.log.group.arns",
+    "aws.log.group.names",
+    "host.id",
+    "k8s.cluster.name",
+    "telemetry.sdk.name",
+    "telemetry.sdk.language",
+    "telemetry.auto.version",
+];
+
+/// The keys that mean something to an event.
+const EVENT_KEYS: &[&str] = &[
+    "exception.type",
+    "exception.message",
+    "exception.stacktrace",
+    "http.response.status_code",
+    "aws.http.error_message",
+    "message.type",
+    "messaging.message_payload_size_bytes",
+];
+
+/// Texts that mean something somewhere.
+const TEXTS: &[&str] = &[
+    "",
+    "LOCAL_ROOT",
+    "aws-api",
+    "AWS::",
+    "AWS.SDK.SQS",
+    "aws",
+    "gcp",
+    "aws_ecs",
+    "aws_ec2",
+    "aws_elastic_beanstalk",
+    "mysql",
+    "jdbc:mysql://app@db:3306/shop",
+    "10.0.0.1",
+    "RECEIVED",
+    "{\"a\":{\"b\":[1.5,null]},\"otel.resource.x\":1}",
+    "null",
+    "[",
+    "arn:aws:logs:eu-west-1:1:log-group:/ecs/shop:*&&x",
+    "java",
+    "python",
+    "javascript",
+    "dotnet",
+    "go",
+    "E: m\n\tat a.b/C.d(C.java:7)\nCaused by: F:\n\tat (",
+    "E: m\nCaused by: F:é\nCaused by: ",
+    "  File \",\"\n  File \"a\", line 1, in f\nx\n\nDuring handling of the above exception, another exception occurred:\nE",
+    "E\n    at (\n    at f (a:1:2)\n    at native",
+    "E\n at f in a:line\n at f() in \n at )",
+    "E\ngoroutine 1 [running]:\nf()\n\ta.go:99999999999999999999",
+];
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![4 => select(TEXTS).prop_map(str::to_owned), 2 => any::<String>(), 1 => "[ -~\\n]{0,300}"]
+}
+
+fn value() -> impl Strategy<Value = AnyValue> {
+    let leaf = prop_oneof![
+        1 => Just(None),
+        8 => text().prop_map(|text| Some(Value::String(text))),
+        3 => prop_oneof![any::<i64>(), 0..700_i64].prop_map(|int| Some(Value::Int(int))),
+        2 => any::<f64>().prop_map(|double| Some(Value::Double(double))),
+        2 => any::<bool>().prop_map(|bool| Some(Value::Bool(bool))),
+        1 => vec(any::<u8>(), 0..9).prop_map(|bytes| Some(Value::Bytes(bytes))),
+    ]
+    .prop_map(|value| AnyValue { value });
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(|values| Value::Array(ArrayValue { values })),
+            vec(("[a-c]", option::of(inner)), 0..4).prop_map(|pairs| {
+                let values = pairs.into_iter().map(|(key, value)| KeyValue { key, value }).collect();
+                Value::Map(KeyValueList { values })
+            }),
+        ]
+        .prop_map(|value| AnyValue { value: Some(value) })
+    })
+}
+
+fn attributes(known: &'static [&'static str], most: usize) -> impl Strategy<Value = Vec<KeyValue>> {
+    let key = prop_oneof![9 => select(known).prop_map(str::to_owned), 1 => ".{0,12}"];
+    vec((key, option::weighted(0.95, value())).prop_map(|(key, value)| KeyValue { key, value }), 0..most)
+}
+
+fn id(length: usize) -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![12 => vec(any::<u8>(), length), 2 => Just(vec![]), 1 => vec(any::<u8>(), 0..20)]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let name = prop_oneof![Just("exception"), Just("HTTP request failure"), Just("log")];
+    (any::<u64>(), name, attributes(EVENT_KEYS, 6)).prop_map(|(time_unix_nano, name, attributes)| Event {
+        time_unix_nano,
+        name: name.into(),
+        attributes,
+    })
+}
+
+fn link() -> impl Strategy<Value = Link> {
+    (id(16), id(8), attributes(SPAN_KEYS, 3)).prop_map(|(trace_id, span_id, attributes)| Link {
+        trace_id,
+        span_id,
+        attributes,
+    })
+}
+
+fn span() -> impl Strategy<Value = Span> {
+    let ids = (id(16), id(8), id(8));
+    let rest = (vec(event(), 0..4), vec(link(), 0..3), option::of((text(), -1..4_i32)));
+    let times = (any::<u64>(), any::<u64>());
+    (ids, text(), -1..8_i32, times, attributes(SPAN_KEYS, 14), rest).prop_map(
+        |((trace_id, span_id, parent_span_id), name, kind, times, attributes, (events, links, status))| {
+            Span {
+                trace_id,
+                span_id,
+                parent_span_id,
+                name,
+                kind,
+                start_time_unix_nano: times.0,
+                end_time_unix_nano: times.1,
+                attributes,
+                events,
+                links,
+                status: status.map(|(message, code)| Status { message, code }),
+            }
+        },
+    )
+}
+
+fn request() -> impl Strategy<Value = TraceRequest> {
+    let resource =
+        option::weighted(0.9, attributes(RESOURCE_KEYS, 12).prop_map(|attributes| Resource { attributes }));
+    (resource, vec(span(), 0..4)).prop_map(|(resource, spans)| TraceRequest {
+        resource_spans: vec![ResourceSpans {
+            resource,
+            scope_spans: vec![ScopeSpans { scope: None, spans }],
+        }],
+    })
+}
+
+fn options() -> impl Strategy<Value = Options> {
+    let keys = select([SPAN_KEYS, RESOURCE_KEYS].concat())
+        .prop_flat_map(|key| prop_oneof![Just(key.to_owned()), Just(format!("otel.resource.{key}"))]);
+    (btree_set(keys, 0..12), any::<bool>(), vec(text(), 0..2)).prop_map(
+        |(indexed_attributes, index_all, log_groups)| Options { indexed_attributes, index_all, log_groups },
+    )
+}
+
+/// What holds for every translation.
+fn check(request: &TraceRequest, options: &Options) {
+    let translation = xray::documents(request, options);
+    assert_eq!(translation, xray::documents(request, options), "the same spans give the same documents");
+    let spans =
+        request.resource_spans.iter().flat_map(|spans| &spans.scope_spans).map(|scope| scope.spans.len());
+    let spans: usize = spans.sum();
+    let dropped: u64 = translation.dropped.iter().map(|drop| drop.spans).sum();
+    let kept = spans - usize::try_from(dropped).unwrap();
+    assert!((kept..=2 * kept).contains(&translation.documents.len()), "no span is lost uncounted");
+    for document in &translation.documents {
+        check_document(document);
+    }
+}
+
+fn check_document(document: &xray::Document) {
+    let json = &document.json;
+    assert!(json.len() <= MAX_DOCUMENT_BYTES);
+    let Json::Object(keys) = serde_json::from_str(json).unwrap() else { panic!("no object: {json}") };
+    for required in ["name", "id", "trace_id", "start_time", "fault", "error", "throttle"] {
+        assert!(keys.contains(required), "{required} in {json}");
+    }
+    assert!(keys.contains("end_time") != keys.contains("in_progress"), "{json}");
+    let value: serde_json::Value = serde_json::from_str(json).unwrap();
+    assert_eq!(
+        (value["id"].as_str(), value["trace_id"].as_str()),
+        (Some(&*document.id), Some(&*document.trace_id))
+    );
+    let is_hex = |text: &str| text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    assert!(document.id.len() == 16 && is_hex(&document.id), "{json}");
+    let parts: Vec<&str> = document.trace_id.split('-').collect();
+    assert_eq!((parts[0], parts[1].len(), parts[2].len(), parts.len()), ("1", 8, 24, 3), "{json}");
+    assert!(!value["name"].as_str().unwrap().is_empty(), "{json}");
+}
+
+/// JSON in which no object has a key twice.
+enum Json {
+    Object(BTreeSet<String>),
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Strict;
+        impl<'de> Visitor<'de> for Strict {
+            type Value = Json;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("JSON")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+                let mut keys = BTreeSet::new();
+                while let Some((key, Json::Object(_) | Json::Other)) = map.next_entry::<String, Json>()? {
+                    if let Some(twice) = keys.replace(key) {
+                        return Err(serde::de::Error::custom(format!("the key {twice} is there twice")));
+                    }
+                }
+                Ok(Json::Object(keys))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Json, A::Error> {
+                while list.next_element::<Json>()?.is_some() {}
+                Ok(Json::Other)
+            }
+
+            fn visit_unit<E>(self) -> Result<Json, E> {
+                Ok(Json::Other)
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
+                Ok(Json::Other)
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
+                Ok(Json::Other)
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
+                Ok(Json::Other)
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
+                Ok(Json::Other)
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Json, E> {
+                Ok(Json::Other)
+            }
+        }
+        deserializer.deserialize_any(Strict)
+    }
+}
+
+fn recorded() -> Vec<Vec<u8>> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/golden/traces");
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<PathBuf> =
+        paths.filter(|path| path.extension().is_some_and(|end| end == "pb")).collect();
+    paths.sort();
+    paths.into_iter().map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+proptest! {
+    #[test]
+    fn any_request_becomes_documents_or_counted_drops(request in request(), options in options()) {
+        check(&request, &options);
+    }
+
+    #[test]
+    fn a_recorded_request_with_flipped_bytes_does_too(
+        which: Index,
+        flips in vec((any::<Index>(), any::<u8>()), 1..12),
+        options in options(),
+    ) {
+        let requests = recorded();
+        let mut bytes = which.get(&requests).clone();
+        for (at, with) in flips {
+            if !bytes.is_empty() {
+                let at = at.index(bytes.len());
+                bytes[at] = with;
+            }
+        }
+        if let Ok(request) = TraceRequest::decode(bytes.as_slice()) {
+            check(&request, &options);
+        }
+    }
+}
