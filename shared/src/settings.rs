@@ -79,6 +79,17 @@ impl<L: Fn(&str) -> Option<String>> Settings<L> {
     pub fn finish<T>(self, value: T) -> Result<T, SettingErrors> {
         if self.errors.is_empty() { Ok(value) } else { Err(SettingErrors(self.errors)) }
     }
+
+    /// As [`Self::finish`], for a value that needs a [`Self::required`] setting: `None` only if that was refused.
+    ///
+    /// # Errors
+    /// All refused settings.
+    pub fn finish_required<T>(self, value: Option<T>) -> Result<T, SettingErrors> {
+        match value {
+            Some(value) if self.errors.is_empty() => Ok(value),
+            _ => Err(SettingErrors(self.errors)),
+        }
+    }
 }
 
 /// Parses a whole number within `range`.

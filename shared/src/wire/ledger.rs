@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// | `dropped_records` | record kind | `spool_full`, `too_large` | records lost before they were acknowledged |
 /// | `handed_out_records` | record kind | | records put into a page, repeats included |
 /// | `acked_records` | record kind | | records delivered |
-/// | `refused_requests` | record kind | `malformed`, `too_large`, `content_type`, `encoding`, `busy` | OTLP requests answered with an error |
+/// | `refused_requests` | record kind | `malformed`, `too_large`, `content_type`, `encoding`, `busy`, `timeout` | OTLP requests answered with an error |
 /// | `failed_readings` | `task`, `stats` | `status`, `invalid`, `timeout`, `unreachable`, `too_large` | metadata answers that cost a reading |
 /// | `refused_pulls` | `pull`, `ack` | a [`super::RefusalCode`] | pulls and acks refused |
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,129 @@
+//! What the parts of the agent share: the spool, the counters, and who the task is.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use log::{error, info, warn};
+use siphon_core::{
+    units::UnixMillis,
+    wire::{BootId, Kind},
+};
+use tokio::sync::Notify;
+
+use crate::{
+    ledger::{Ledger, Loss},
+    logging::Throttle,
+    net::Budget,
+    settings::Settings,
+    spool::{Spool, Tally},
+};
+
+/// Bodies that may be in flight beside one of the largest size.
+const SMALL_BODIES_BYTES: usize = 1 << 20;
+
+/// The agent's state. One thread runs everything, so a `RefCell` is borrowed for a moment only, never over an await.
+pub struct Agent {
+    /// What the environment says.
+    pub settings: Settings,
+    /// Drawn at the start.
+    pub boot: BootId,
+    /// When the agent started.
+    pub started: Instant,
+    /// What is not acknowledged.
+    pub spool: RefCell<Spool>,
+    /// What was counted.
+    pub ledger: RefCell<Ledger>,
+    /// Which task this is, once known.
+    pub identity: RefCell<Option<Identity>>,
+    /// Told to stop, and the last reading is taken.
+    pub stopping: Cell<bool>,
+    /// Memory of OTLP bodies in flight.
+    pub bodies: Rc<Budget>,
+    /// Something was acknowledged, or a body has left flight.
+    pub moved: Notify,
+    loss_log: RefCell<Throttle>,
+}
+
+/// Which task this is.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The task's ARN. It never changes.
+    pub arn: String,
+    /// The latest good answer of `/task`.
+    pub task: Bytes,
+}
+
+/// The wall clock.
+#[must_use]
+pub fn now() -> UnixMillis {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+impl Agent {
+    /// An agent with an empty spool.
+    #[must_use]
+    pub fn new(settings: Settings, boot: BootId) -> Self {
+        Self {
+            boot,
+            started: Instant::now(),
+            spool: RefCell::new(Spool::new(settings.spool_max_bytes)),
+            ledger: RefCell::default(),
+            identity: RefCell::default(),
+            stopping: Cell::new(false),
+            bodies: Rc::new(Budget::new(settings.otlp_max_body_bytes + SMALL_BODIES_BYTES)),
+            moved: Notify::new(),
+            loss_log: RefCell::new(Throttle::new(Duration::from_secs(60))),
+            settings,
+        }
+    }
+
+    /// Takes over the latest answer of `/task`. The first one says which task this is.
+    pub fn identify(&self, latest: Identity) {
+        match &mut *self.identity.borrow_mut() {
+            Some(known) => known.task = latest.task,
+            unknown => {
+                info!(task = latest.arn; "task is known; pulls are answered from now on");
+                *unknown = Some(latest);
+            }
+        }
+    }
+
+    /// Puts a record into the spool and counts what comes of it.
+    pub fn store(&self, kind: Kind, payload: &[u8], items: u64) {
+        let mut ledger = self.ledger.borrow_mut();
+        let pushed = self.spool.borrow_mut().push(kind, now(), payload);
+        match pushed {
+            Ok(lost) => {
+                ledger.accepted(kind, items);
+                self.report_loss(&lost);
+                ledger.dropped(&lost, Loss::SpoolFull);
+            }
+            Err(error) => {
+                let mut lost = Tally::default();
+                lost.add(kind, 1);
+                ledger.dropped(&lost, Loss::TooLarge);
+                error!(kind = kind.name(), error:%; "record lost; raise SIPHON_SPOOL_MAX_BYTES");
+            }
+        }
+    }
+
+    fn report_loss(&self, lost: &Tally) {
+        if lost.total() > 0
+            && let Some(suppressed) = self.loss_log.borrow_mut().pass(Instant::now())
+        {
+            warn!(records = lost.total(), suppressed; "spool is full: its oldest records were dropped; is it being pulled?");
+        }
+    }
+
+    /// Returns once nothing is left to hand out and nothing is on its way in.
+    pub async fn drained(&self) {
+        while self.spool.borrow().records() > 0 || !self.bodies.is_idle() {
+            self.moved.notified().await;
+        }
+    }
+}

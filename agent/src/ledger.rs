@@ -1,0 +1,148 @@
+//! What the agent has counted since its start: the events of [`siphon_core::wire::Count`].
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use siphon_core::wire::{Count, Kind, RefusalCode};
+
+use crate::{receivers::metadata::Failure, spool::Tally};
+
+/// Counters by event, kind and reason. All names are fixed, so that it can't grow.
+#[derive(Debug, Default)]
+pub struct Ledger(BTreeMap<(&'static str, &'static str, &'static str), u64>);
+
+/// Why records are lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Newer ones needed the room.
+    SpoolFull,
+    /// Larger than a share of the spool.
+    TooLarge,
+}
+
+/// Why an OTLP request is answered with an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Not the message it should be.
+    Malformed,
+    /// Over the limit.
+    TooLarge,
+    /// A content type that is not received.
+    ContentType,
+    /// A content encoding that is not received.
+    Encoding,
+    /// Too many bodies at once.
+    Busy,
+    /// Its body took too long.
+    Timeout,
+}
+
+impl Refused {
+    /// The reason in the counter.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::TooLarge => "too_large",
+            Self::ContentType => "content_type",
+            Self::Encoding => "encoding",
+            Self::Busy => "busy",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+impl Ledger {
+    /// A record of `kind` with that many items went into the spool.
+    pub fn accepted(&mut self, kind: Kind, items: u64) {
+        self.add("accepted_records", kind.name(), "", 1);
+        self.add("accepted_items", kind.name(), "", items);
+    }
+
+    /// Records were lost before they were acknowledged.
+    pub fn dropped(&mut self, records: &Tally, loss: Loss) {
+        let reason = match loss {
+            Loss::SpoolFull => "spool_full",
+            Loss::TooLarge => "too_large",
+        };
+        self.add_tally("dropped_records", records, reason);
+    }
+
+    /// Records were put into a page.
+    pub fn handed_out(&mut self, records: &Tally) {
+        self.add_tally("handed_out_records", records, "");
+    }
+
+    /// Records were delivered.
+    pub fn acked(&mut self, records: &Tally) {
+        self.add_tally("acked_records", records, "");
+    }
+
+    /// An OTLP request was answered with an error.
+    pub fn refused_request(&mut self, kind: Kind, refused: Refused) {
+        self.add("refused_requests", kind.name(), refused.name(), 1);
+    }
+
+    /// An answer of the metadata endpoint (`task` or `stats`) cost a reading.
+    pub fn failed_reading(&mut self, answer: &'static str, failure: &Failure) {
+        self.add("failed_readings", answer, failure.reason(), 1);
+    }
+
+    /// A `pull` or an `ack` was refused.
+    pub fn refused_pull(&mut self, operation: &'static str, code: RefusalCode) {
+        self.add("refused_pulls", operation, code.name(), 1);
+    }
+
+    /// Every counter that is not zero.
+    #[must_use]
+    pub fn counts(&self) -> Vec<Count> {
+        let count = |(&(event, kind, reason), &value): (&(_, _, _), &u64)| Count {
+            event: Cow::Borrowed(event),
+            kind: Cow::Borrowed(kind),
+            reason: Cow::Borrowed(reason),
+            value,
+        };
+        self.0.iter().map(count).collect()
+    }
+
+    fn add_tally(&mut self, event: &'static str, records: &Tally, reason: &'static str) {
+        for kind in Kind::ALL {
+            self.add(event, kind.name(), reason, records.get(kind));
+        }
+    }
+
+    fn add(&mut self, event: &'static str, kind: &'static str, reason: &'static str, value: u64) {
+        if value > 0 {
+            *self.0.entry((event, kind, reason)).or_default() += value;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_happened_is_counted_under_its_kind_and_reason() {
+        let mut ledger = Ledger::default();
+        ledger.accepted(Kind::OtlpTraces, 20);
+        ledger.accepted(Kind::OtlpTraces, 22);
+        let mut lost = Tally::default();
+        lost.add(Kind::Ecs, 3);
+        ledger.dropped(&lost, Loss::SpoolFull);
+        ledger.refused_pull("ack", RefusalCode::OtherBoot);
+        let counts: Vec<_> =
+            ledger.counts().into_iter().map(|c| (c.event, c.kind, c.reason, c.value)).collect();
+        let count = |event: &'static str, kind: &'static str, reason: &'static str, value| {
+            (Cow::Borrowed(event), Cow::Borrowed(kind), Cow::Borrowed(reason), value)
+        };
+        assert_eq!(
+            counts,
+            [
+                count("accepted_items", "otlp_traces", "", 42),
+                count("accepted_records", "otlp_traces", "", 2),
+                count("dropped_records", "ecs", "spool_full", 3),
+                count("refused_pulls", "ack", "other_boot", 1),
+            ]
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! Siphon's agent: the sidecar of a task. It samples the task, receives OTLP, buffers both as received, and hands them
+//! out to whoever proves the shared key. It needs no AWS credentials, makes no connection but to the task metadata
+//! endpoint, and translates nothing.
+//!
+//! ```text
+//!   application ── OTLP/HTTP ──► receivers::otlp_http ─┐
+//!                                                      ├─► spool ──► handout ──► pull ──► scrape (Lambda)
+//!   metadata endpoint ◄── GET ── receivers::ecs ───────┘      ▲                   │
+//!                                                             └────── ack ────────┘
+//! ```
+//!
+//! Everything runs on one thread. The memory ceiling follows from the settings: the spool, OTLP bodies in flight (one of
+//! the largest size and 1 MiB), one page (2 MiB, or one record), and at most 288 connections of 16 KiB and a little.
+
+pub mod agent;
+pub mod auth;
+pub mod handout;
+pub mod health;
+pub mod lease;
+pub mod ledger;
+pub mod logging;
+pub mod net;
+pub mod pull;
+pub mod receivers;
+pub mod replay;
+pub mod settings;
+pub mod shutdown;
+pub mod spool;
+
+use std::{io, net::SocketAddr, rc::Rc, time::Duration};
+
+use log::{info, warn};
+use siphon_core::wire::BootId;
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, LocalOptions},
+    sync::watch,
+    task::spawn_local,
+    time::timeout,
+};
+
+use crate::{
+    agent::Agent,
+    pull::Pulls,
+    receivers::{ecs, otlp_http, otlp_http::OtlpHttp},
+    settings::{OTLP_HTTP_ADDRESS, PULL_ADDRESS, Settings},
+    shutdown::Signals,
+};
+
+/// What the answers in hand get when all is drained.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// The agent can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A socket can't be had.
+    #[error("can't listen on {address}: {source}; is another process there? {setting} sets the address")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Which setting says so.
+        setting: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The operating system refuses something else.
+    #[error("can't start: {0}")]
+    System(#[from] io::Error),
+    /// No random bytes.
+    #[error("can't draw a boot id: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+/// Runs the agent until it is told to stop and is drained or out of grace.
+///
+/// # Errors
+/// [`StartError`]. Once started, it runs to its end.
+pub fn run(settings: Settings) -> Result<(), StartError> {
+    // First of all: what connects early waits in the socket's queue instead of being refused.
+    let otlp = listen(settings.otlp_http_address, OTLP_HTTP_ADDRESS)?;
+    let pull = listen(settings.pull_address, PULL_ADDRESS)?;
+    let mut boot = [0; 16];
+    getrandom::fill(&mut boot)?;
+    let agent = Rc::new(Agent::new(settings, BootId(boot)));
+    let runtime =
+        Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())?;
+    runtime.block_on(serve(agent, otlp, pull))
+}
+
+fn listen(address: SocketAddr, setting: &'static str) -> Result<std::net::TcpListener, StartError> {
+    let listener = std::net::TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    listener.map_err(|source| StartError::Listen { address, setting, source })
+}
+
+async fn serve(
+    agent: Rc<Agent>,
+    otlp: std::net::TcpListener,
+    pull: std::net::TcpListener,
+) -> Result<(), StartError> {
+    let mut signals = Signals::listen()?;
+    let (otlp, pull) = (TcpListener::from_std(otlp)?, TcpListener::from_std(pull)?);
+    announce(&agent, &otlp, &pull);
+    let (close, closing) = watch::channel(false);
+    let receiver = Rc::new(OtlpHttp::new(Rc::clone(&agent)));
+    let pulls = Rc::new(Pulls::new(Rc::clone(&agent)));
+    let servers = [
+        spawn_local(net::serve(otlp, otlp_http::LIMITS, closing.clone(), move |_, request| {
+            let receiver = Rc::clone(&receiver);
+            async move { receiver.handle(request).await }
+        })),
+        spawn_local(net::serve(pull, pull::LIMITS, closing, move |peer, request| {
+            let pulls = Rc::clone(&pulls);
+            async move { pulls.handle(peer, request).await }
+        })),
+    ];
+    let (stop_sampling, sampling) = watch::channel(false);
+    let sampler = spawn_local(sample(Rc::clone(&agent), sampling));
+
+    let signal = signals.next().await;
+    info!(signal, grace:? = agent.settings.grace; "stopping: taking the last reading, then serving until drained");
+    shutdown::drain(&agent, &mut signals, &stop_sampling, sampler).await;
+    let _ = close.send(true);
+    let _ = timeout(LAST_ANSWERS, async {
+        for server in servers {
+            let _ = server.await;
+        }
+    })
+    .await;
+    Ok(())
+}
+
+async fn sample(agent: Rc<Agent>, stop: watch::Receiver<bool>) {
+    match agent.settings.metadata.clone() {
+        Some(endpoint) => ecs::sample(agent, endpoint, stop).await,
+        None => warn!(
+            setting = settings::METADATA_URI;
+            "no metadata endpoint is set, so the task stays unknown and no pull is answered; is this an ECS task?"
+        ),
+    }
+}
+
+fn announce(agent: &Agent, otlp: &TcpListener, pull: &TcpListener) {
+    let address =
+        |listener: &TcpListener| listener.local_addr().map_or_else(|_| "?".to_owned(), |a| a.to_string());
+    let settings = &agent.settings;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        boot:% = agent.boot,
+        otlp_http = address(otlp),
+        pull = address(pull),
+        sample_interval:? = settings.sample_interval,
+        spool_max_bytes = settings.spool_max_bytes,
+        otlp_max_body_bytes = settings.otlp_max_body_bytes;
+        "listening"
+    );
+}

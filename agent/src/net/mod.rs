@@ -1,0 +1,35 @@
+//! What the two listening sockets share: connections with limits, bodies with limits, plain answers.
+
+mod body;
+mod server;
+
+use std::net::SocketAddr;
+
+pub use body::{Body, BodyError, Budget, discard, read};
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+pub use server::{Limits, Peer, WhenFull, serve};
+
+/// An answer in one piece.
+pub type Answer = Response<Full<Bytes>>;
+
+/// An answer with that body.
+#[must_use]
+pub fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+/// An answer that people read.
+#[must_use]
+pub fn text(status: StatusCode, message: impl Into<String>) -> Answer {
+    answer(status, "text/plain; charset=utf-8", message.into() + "\n")
+}
+
+/// Whether `peer` is on the same machine as the socket that it reached.
+const fn is_local(peer: SocketAddr) -> bool {
+    peer.ip().to_canonical().is_loopback()
+}

@@ -1,0 +1,186 @@
+//! The pull port: believes, routes and signs. What is handed out is decided in [`crate::handout`]; the protocol is
+//! [`siphon_core::wire`].
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, StatusCode, request::Parts};
+use hyper::body::Incoming;
+use log::{debug, warn};
+use siphon_core::wire::{
+    ACK_PATH, PULL_PATH, Refusal, RefusalCode,
+    signature::{Nonce, SIGNATURE},
+};
+
+use crate::{
+    agent::{Agent, now},
+    auth::{Claim, authenticate},
+    handout::Handout,
+    health,
+    logging::Throttle,
+    net::{Answer, BodyError, Budget, Limits, Peer, WhenFull, answer, discard, read},
+    replay::Replay,
+};
+
+/// Pullers come and go. A dead one's page must not stay in memory for long.
+pub const LIMITS: Limits = Limits {
+    connections: 16,
+    when_full: WhenFull::Close,
+    idle: Duration::from_secs(10),
+    age: Duration::from_secs(60),
+};
+
+/// A pull or an ack is a few hundred bytes.
+const MAX_BODY_BYTES: usize = 8 << 10;
+const BODY_TIME: Duration = Duration::from_secs(5);
+
+/// The pull port's state.
+pub struct Pulls {
+    agent: Rc<Agent>,
+    handout: Handout,
+    replay: RefCell<Replay>,
+    bodies: Rc<Budget>,
+    denied_log: RefCell<Throttle>,
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy)]
+enum Operation {
+    Pull,
+    Ack,
+}
+
+impl Operation {
+    fn of(head: &Parts) -> Option<Self> {
+        match (&head.method, head.uri.path()) {
+            (&Method::POST, PULL_PATH) => Some(Self::Pull),
+            (&Method::POST, ACK_PATH) => Some(Self::Ack),
+            _ => None,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Ack => "ack",
+        }
+    }
+}
+
+impl Pulls {
+    /// Serves the agent's spool.
+    #[must_use]
+    pub fn new(agent: Rc<Agent>) -> Self {
+        Self {
+            handout: Handout::new(Rc::clone(&agent)),
+            replay: RefCell::new(Replay::new(now())),
+            bodies: Rc::new(Budget::new(2 * LIMITS.connections * MAX_BODY_BYTES)),
+            denied_log: RefCell::new(Throttle::new(Duration::from_secs(10))),
+            agent,
+        }
+    }
+
+    /// Answers one request. Who does not prove the key learns nothing, not even which paths there are.
+    pub async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Answer {
+        let (head, mut body) = request.into_parts();
+        if head.uri.path() == health::PATH {
+            return health::answer(&self.agent, peer);
+        }
+        let operation = Operation::of(&head);
+        let received = read(&mut body, MAX_BODY_BYTES, &self.bodies, BODY_TIME).await;
+        match received {
+            Ok(body) => self.answer(peer, &head, operation, &body),
+            Err(error) => {
+                discard(body).await;
+                self.refuse(peer, operation, &unread(error), None)
+            }
+        }
+    }
+
+    fn answer(&self, peer: Peer, head: &Parts, operation: Option<Operation>, body: &[u8]) -> Answer {
+        let path = head.uri.path_and_query().map_or("", |path| path.as_str());
+        let claim = Claim { method: head.method.as_str(), path, headers: &head.headers, body };
+        let key = &self.agent.settings.key;
+        let believed = authenticate(&claim, key, &mut self.replay.borrow_mut(), now());
+        let nonce = match believed {
+            Ok(nonce) => nonce,
+            Err(denied) => return self.refuse(peer, operation, &denied.refusal, denied.nonce),
+        };
+        match self.obey(operation, body) {
+            Ok((status, body)) => self.reply(status, "application/octet-stream", body, Some(nonce)),
+            Err(refusal) => self.refuse(peer, operation, &refusal, Some(nonce)),
+        }
+    }
+
+    fn obey(&self, operation: Option<Operation>, body: &[u8]) -> Result<(StatusCode, Bytes), Refusal> {
+        match operation {
+            Some(Operation::Pull) => Ok((StatusCode::OK, self.handout.pull(body)?)),
+            Some(Operation::Ack) => {
+                self.handout.ack(body)?;
+                Ok((StatusCode::NO_CONTENT, Bytes::new()))
+            }
+            None => Err(Refusal {
+                code: RefusalCode::NotFound,
+                message: format!("expected POST {PULL_PATH} or POST {ACK_PATH}"),
+            }),
+        }
+    }
+
+    fn refuse(
+        &self,
+        peer: Peer,
+        operation: Option<Operation>,
+        refusal: &Refusal,
+        nonce: Option<Nonce>,
+    ) -> Answer {
+        if let Some(operation) = operation {
+            self.agent.ledger.borrow_mut().refused_pull(operation.name(), refusal.code);
+        }
+        self.log(peer, refusal);
+        let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        let body = serde_json::to_vec(refusal).unwrap_or_default();
+        self.reply(status, "application/json", body.into(), nonce)
+    }
+
+    fn log(&self, peer: Peer, refusal: &Refusal) {
+        let (peer, code, why) = (peer.address, refusal.code.name(), refusal.message.as_str());
+        if refusal.code.status() != RefusalCode::BadSignature.status() {
+            debug!(peer:%, code, why; "request refused");
+        } else if let Some(suppressed) = self.denied_log.borrow_mut().pass(Instant::now()) {
+            warn!(peer:%, code, suppressed, why; "request not believed");
+        }
+    }
+
+    /// An answer, signed if the request was.
+    fn reply(
+        &self,
+        status: StatusCode,
+        content_type: &'static str,
+        body: Bytes,
+        nonce: Option<Nonce>,
+    ) -> Answer {
+        let signature =
+            nonce.map(|nonce| self.agent.settings.key.sign_answer(status.as_u16(), nonce, &body).to_string());
+        let mut answer = answer(status, content_type, body);
+        if let Some(signature) = signature.and_then(|hex| HeaderValue::try_from(hex).ok()) {
+            answer.headers_mut().insert(SIGNATURE, signature);
+        }
+        answer
+    }
+}
+
+fn unread(error: BodyError) -> Refusal {
+    let (code, message) = match error {
+        BodyError::TooLarge => (RefusalCode::TooLarge, format!("body is over {MAX_BODY_BYTES} bytes")),
+        BodyError::Busy => (RefusalCode::Busy, "too many requests at once; try again".to_owned()),
+        BodyError::Timeout => {
+            (RefusalCode::BadRequest, format!("body was not whole within {} s", BODY_TIME.as_secs()))
+        }
+        BodyError::Broken => (RefusalCode::BadRequest, "body ended before its announced length".to_owned()),
+    };
+    Refusal { code, message }
+}

@@ -1,0 +1,208 @@
+//! The task metadata endpoint, version 4: plain HTTP within the task
+//! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4.html>).
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use bytes::Bytes;
+use http::{Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Empty};
+use hyper::{body::Incoming, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use serde_json::value::RawValue;
+use tokio::{net::TcpStream, time::Instant};
+
+/// No answer is read further. A three-container task's is about 12 KB.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+/// Where the endpoint is: `ECS_CONTAINER_METADATA_URI_V4`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Host and port to connect to.
+    address: String,
+    /// As the `Host` header has it.
+    authority: String,
+    /// Without a slash at the end.
+    path: String,
+}
+
+/// A text is no endpoint.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a URI that begins with http://, such as http://169.254.170.2/v4/0123456789abcdef-0123456789")]
+pub struct EndpointError;
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let uri: Uri = text.parse().map_err(|_| EndpointError)?;
+        let authority = uri.authority().ok_or(EndpointError)?;
+        if uri.scheme_str() != Some("http") || authority.host().is_empty() {
+            return Err(EndpointError);
+        }
+        Ok(Self {
+            address: format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80)),
+            authority: authority.to_string(),
+            path: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+}
+
+/// Why an answer is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The status is not 200.
+    #[error("answered with status {0}, not 200")]
+    Status(u16),
+    /// The body is not the JSON object it should be.
+    #[error("answered with something else than expected: {0}")]
+    Invalid(String),
+    /// No whole answer in time.
+    #[error("did not answer in time")]
+    Timeout,
+    /// No connection, or it broke.
+    #[error("could not be asked: {0}")]
+    Unreachable(String),
+    /// The body is over the limit.
+    #[error("answered with more than {MAX_ANSWER_BYTES} bytes")]
+    TooLarge,
+}
+
+impl Failure {
+    /// The reason in the counter.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Status(_) => "status",
+            Self::Invalid(_) => "invalid",
+            Self::Timeout => "timeout",
+            Self::Unreachable(_) => "unreachable",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
+impl Endpoint {
+    /// The last segment of the path: the id of the agent's own container.
+    #[must_use]
+    pub fn container(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The answer of `/task`, with the task's ARN.
+    ///
+    /// # Errors
+    /// [`Failure`]
+    pub async fn task(&self, deadline: Instant) -> Result<(Vec<u8>, String), Failure> {
+        let body = self.get("/task", deadline).await?;
+        let arn = task_arn(&object(&body)?)?;
+        Ok((body, arn))
+    }
+
+    /// The answer of `/task/stats`.
+    ///
+    /// # Errors
+    /// [`Failure`]
+    pub async fn stats(&self, deadline: Instant) -> Result<Vec<u8>, Failure> {
+        let body = self.get("/task/stats", deadline).await?;
+        object(&body)?;
+        Ok(body)
+    }
+
+    async fn get(&self, path: &str, deadline: Instant) -> Result<Vec<u8>, Failure> {
+        tokio::time::timeout_at(deadline, self.exchange(path)).await.unwrap_or(Err(Failure::Timeout))
+    }
+
+    /// One request on a connection of its own. Dropping the future closes it.
+    async fn exchange(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        let stream = TcpStream::connect(&self.address).await.map_err(unreachable)?;
+        let (mut sender, connection) =
+            http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
+        let request = Request::get(format!("{}{path}", self.path))
+            .header(header::HOST, &self.authority)
+            .header(header::ACCEPT, "application/json")
+            .header(header::CONNECTION, "close")
+            .body(Empty::<Bytes>::new())
+            .map_err(unreachable)?;
+        let answer = async {
+            let response = sender.send_request(request).await.map_err(unreachable)?;
+            if response.status() != StatusCode::OK {
+                return Err(Failure::Status(response.status().as_u16()));
+            }
+            whole(response.into_body()).await
+        };
+        let mut answer = std::pin::pin!(answer);
+        tokio::select! {
+            answer = &mut answer => answer,
+            // What the connection has read before its end is still to be taken.
+            _ = connection => answer.await,
+        }
+    }
+}
+
+async fn whole(mut body: Incoming) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(unreachable)?;
+        let data = frame.data_ref().map_or(&[][..], |data| &data[..]);
+        if bytes.len() + data.len() > MAX_ANSWER_BYTES {
+            return Err(Failure::TooLarge);
+        }
+        bytes.extend_from_slice(data);
+    }
+    Ok(bytes)
+}
+
+fn unreachable(error: impl std::error::Error) -> Failure {
+    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    Failure::Unreachable(format!("{error}{cause}"))
+}
+
+/// The members of a JSON object, which `body` must be, whole and with nothing after it.
+fn object(body: &[u8]) -> Result<BTreeMap<String, &RawValue>, Failure> {
+    let text =
+        std::str::from_utf8(body).map_err(|error| Failure::Invalid(format!("text is not UTF-8: {error}")))?;
+    serde_json::from_str(text).map_err(|error| Failure::Invalid(format!("no JSON object: {error}")))
+}
+
+fn task_arn(task: &BTreeMap<String, &RawValue>) -> Result<String, Failure> {
+    let arn = task.get("TaskARN").and_then(|value| serde_json::from_str::<String>(value.get()).ok());
+    arn.filter(|arn| !arn.is_empty()).ok_or_else(|| Failure::Invalid("no TaskARN in it".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_plain_http_uri() {
+        let endpoint: Endpoint = "http://169.254.170.2/v4/abc-123/".parse().unwrap();
+        assert_eq!(
+            (endpoint.address.as_str(), endpoint.path.as_str(), endpoint.container()),
+            ("169.254.170.2:80", "/v4/abc-123", "abc-123")
+        );
+        let endpoint: Endpoint = "http://127.0.0.1:8080".parse().unwrap();
+        assert_eq!((endpoint.address.as_str(), endpoint.container()), ("127.0.0.1:8080", ""));
+        for text in ["", "https://169.254.170.2/v4", "/v4/abc", "http:///v4", "169.254.170.2"] {
+            assert_eq!(text.parse::<Endpoint>(), Err(EndpointError), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_whole_object_is_an_answer() {
+        assert!(object(br#"{"a":{"b":[1,null]}}"#).is_ok());
+        for body in
+            [&b""[..], b"\"throttled\"", b"null", b"[{}]", br#"{"a":{"b":"#, b"{} {}", b"{\"a\":\"\xff\"}"]
+        {
+            assert_eq!(object(body).unwrap_err().reason(), "invalid", "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_task_has_an_arn() {
+        let arn = |body| task_arn(&object(body).unwrap());
+        assert_eq!(arn(br#"{"TaskARN":"arn:\u0061ws"}"#).unwrap(), "arn:aws");
+        for body in [&b"{}"[..], br#"{"TaskARN":""}"#, br#"{"TaskARN":7}"#, br#"{"TaskARN":null}"#] {
+            assert!(arn(body).is_err());
+        }
+    }
+}

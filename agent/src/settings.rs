@@ -1,0 +1,163 @@
+//! What the agent is told by its environment.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use log::LevelFilter;
+use siphon_core::{
+    settings::{Accepted, SettingErrors, Settings as Reader, duration, parsed, whole},
+    wire::{DEFAULT_PORT, signature::Key},
+};
+
+use crate::{
+    receivers::metadata::{Endpoint, EndpointError},
+    spool::Spool,
+};
+
+/// The setting that says where pulls and health checks are answered.
+pub const PULL_ADDRESS: &str = "SIPHON_PULL_ADDRESS";
+/// The setting that says where OTLP over HTTP is received.
+pub const OTLP_HTTP_ADDRESS: &str = "SIPHON_OTLP_HTTP_ADDRESS";
+/// The setting, made by ECS, that says where the metadata endpoint is.
+pub const METADATA_URI: &str = "ECS_CONTAINER_METADATA_URI_V4";
+
+/// All settings. Together they fix the memory ceiling: spool, one page, bodies in flight and connections.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Shared with the pullers. `SIPHON_KEY`, required.
+    pub key: Key,
+    /// Time between two readings. `SIPHON_SAMPLE_INTERVAL`.
+    pub sample_interval: Duration,
+    /// Both shares of the spool. `SIPHON_SPOOL_MAX_BYTES`.
+    pub spool_max_bytes: usize,
+    /// Where OTLP over HTTP is received. `SIPHON_OTLP_HTTP_ADDRESS`.
+    pub otlp_http_address: SocketAddr,
+    /// The largest OTLP body, never more than fits into a share. `SIPHON_OTLP_MAX_BODY_BYTES`.
+    pub otlp_max_body_bytes: usize,
+    /// Where pulls and health checks are answered. `SIPHON_PULL_ADDRESS`.
+    pub pull_address: SocketAddr,
+    /// How long to serve on after SIGTERM. `SIPHON_GRACE`.
+    pub grace: Duration,
+    /// What is logged. `SIPHON_LOG_LEVEL`.
+    pub log_level: LevelFilter,
+    /// The task metadata endpoint. `ECS_CONTAINER_METADATA_URI_V4`; without it nothing is sampled, and no pull is
+    /// answered, because the agent can't know its task.
+    pub metadata: Option<Endpoint>,
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DEFAULT_PULL_ADDRESS: (Ipv4Addr, u16) = (Ipv4Addr::UNSPECIFIED, DEFAULT_PORT);
+
+impl Settings {
+    /// Reads all settings.
+    ///
+    /// # Errors
+    /// All settings that were refused, each with what is accepted.
+    pub fn read(look_up: impl Fn(&str) -> Option<String>) -> Result<Self, SettingErrors> {
+        let mut read = Reader::new(look_up);
+        let key = read.required("SIPHON_KEY", |text| {
+            Key::from_hex(text).map_err(|_| Accepted(Key::ACCEPTED.to_owned()))
+        });
+        let spool_max_bytes = read.read("SIPHON_SPOOL_MAX_BYTES", 8 << 20, whole(64 << 10..=1 << 30));
+        let otlp_max_body_bytes = read.read("SIPHON_OTLP_MAX_BODY_BYTES", 4 << 20, whole(1 << 10..=16 << 20));
+        let sample_interval = read.read(
+            "SIPHON_SAMPLE_INTERVAL",
+            Duration::from_secs(20),
+            duration(Duration::from_millis(200)..=HOUR),
+        );
+        let otlp_http_address = read_address(&mut read, OTLP_HTTP_ADDRESS, (Ipv4Addr::LOCALHOST, 4318));
+        let pull_address = read_address(&mut read, PULL_ADDRESS, DEFAULT_PULL_ADDRESS);
+        let grace =
+            read.read("SIPHON_GRACE", Duration::from_secs(25), duration(Duration::from_millis(1)..=HOUR));
+        let log_level = read.read(
+            "SIPHON_LOG_LEVEL",
+            LevelFilter::Info,
+            parsed("off, error, warn, info, debug or trace"),
+        );
+        let metadata = read.optional(METADATA_URI, |text| {
+            text.parse().map_err(|error: EndpointError| Accepted(error.to_string()))
+        });
+        read.finish_required(key.map(|key| Self {
+            key,
+            sample_interval,
+            spool_max_bytes,
+            otlp_http_address,
+            otlp_max_body_bytes: otlp_max_body_bytes.min(Spool::payload_limit(spool_max_bytes)),
+            pull_address,
+            grace,
+            log_level,
+            metadata,
+        }))
+    }
+}
+
+/// Where pulls are answered, without a look at the other settings: a health check needs no more.
+///
+/// # Errors
+/// The setting was refused.
+pub fn read_pull_address(look_up: impl Fn(&str) -> Option<String>) -> Result<SocketAddr, SettingErrors> {
+    let mut read = Reader::new(look_up);
+    let address = read_address(&mut read, PULL_ADDRESS, DEFAULT_PULL_ADDRESS);
+    read.finish(address)
+}
+
+fn read_address(
+    read: &mut Reader<impl Fn(&str) -> Option<String>>,
+    name: &'static str,
+    default: (Ipv4Addr, u16),
+) -> SocketAddr {
+    read.read(name, default.into(), parsed("an IP address and a port, such as 127.0.0.1:4318 or [::]:4319"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: (&str, &str) =
+        ("SIPHON_KEY", "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b");
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Settings, SettingErrors> {
+        Settings::read(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+    }
+
+    #[test]
+    fn only_the_key_is_required() {
+        let settings = read(&[KEY]).unwrap();
+        assert_eq!(settings.sample_interval, Duration::from_secs(20));
+        assert_eq!(settings.spool_max_bytes, 8_388_608);
+        assert_eq!(settings.otlp_http_address.to_string(), "127.0.0.1:4318");
+        assert_eq!(settings.pull_address.to_string(), "0.0.0.0:4319");
+        assert_eq!(settings.grace, Duration::from_secs(25));
+        assert!(settings.metadata.is_none());
+        assert!(read(&[]).unwrap_err().to_string().contains("SIPHON_KEY: is required"));
+    }
+
+    #[test]
+    fn a_body_never_exceeds_what_a_share_holds() {
+        assert_eq!(read(&[KEY]).unwrap().otlp_max_body_bytes, 4_194_304 - 21);
+        let small = [KEY, ("SIPHON_SPOOL_MAX_BYTES", "65536")];
+        assert_eq!(read(&small).unwrap().otlp_max_body_bytes, 32_768 - 21);
+    }
+
+    #[test]
+    fn every_bad_setting_is_named_and_none_quoted() {
+        let names = [
+            "SIPHON_KEY",
+            "SIPHON_SAMPLE_INTERVAL",
+            "SIPHON_SPOOL_MAX_BYTES",
+            "SIPHON_OTLP_HTTP_ADDRESS",
+            "SIPHON_OTLP_MAX_BODY_BYTES",
+            "SIPHON_PULL_ADDRESS",
+            "SIPHON_GRACE",
+            "SIPHON_LOG_LEVEL",
+            "ECS_CONTAINER_METADATA_URI_V4",
+        ];
+        let error = read(&names.map(|name| (name, "nonsense"))).unwrap_err().to_string();
+        for name in names {
+            assert!(error.contains(&format!("\n  {name}: accepted: ")), "{name}: {error}");
+        }
+        assert!(error.starts_with("9 setting(s) refused") && !error.contains("nonsense"), "{error}");
+    }
+}

@@ -1,0 +1,69 @@
+//! The end: a signal, the last reading, serving on until drained or out of grace.
+
+use std::{io, rc::Rc};
+
+use log::{info, warn};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+    task::JoinHandle,
+    time::timeout,
+};
+
+use crate::agent::Agent;
+
+/// SIGTERM, as ECS sends it, and SIGINT, as a terminal does.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// If the operating system refuses that.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next signal and names it.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// After the first signal: returns when the last reading is taken and everything is acknowledged, when the grace is
+/// over, or at a second signal. What arrives meanwhile is still taken.
+pub async fn drain(
+    agent: &Rc<Agent>,
+    signals: &mut Signals,
+    stop_sampling: &watch::Sender<bool>,
+    sampler: JoinHandle<()>,
+) {
+    let _ = stop_sampling.send(true);
+    let drained = async {
+        let _ = sampler.await;
+        agent.stopping.set(true);
+        agent.drained().await;
+    };
+    tokio::select! {
+        done = timeout(agent.settings.grace, drained) => match done {
+            Ok(()) => info!("drained; goodbye"),
+            Err(_) => report_rest(agent, "grace is over"),
+        },
+        signal = signals.next() => report_rest(agent, signal),
+    }
+}
+
+fn report_rest(agent: &Agent, why: &'static str) {
+    let records = agent.spool.borrow().records();
+    if records > 0 {
+        warn!(why, records; "stopping with records that nobody has acknowledged; they are lost");
+    } else {
+        info!(why; "stopping; nothing is left");
+    }
+}

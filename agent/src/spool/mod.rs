@@ -1,0 +1,201 @@
+//! The spool: what is buffered until it is acknowledged, in a fixed number of bytes.
+//!
+//! Each [`Share`] has half of the bytes, as a ring that frames lie in byte for byte as on the wire
+//! ([`siphon_core::wire::FrameHeader`], then the payload). So a page is a copy, and the bytes of a record's header count.
+//! When a share is full its oldest records go. Nothing here knows the time, the network or the counters: every method
+//! says what it did as a [`Tally`].
+
+mod queue;
+mod ring;
+#[cfg(test)]
+mod tests;
+
+use queue::{Queue, Run};
+use siphon_core::{
+    units::UnixMillis,
+    wire::{Cursors, FRAME_HEADER_BYTES, Kind, Share, ShareHead},
+};
+
+/// Numbers of records by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    ecs: u64,
+    otlp_metrics: u64,
+    otlp_traces: u64,
+}
+
+impl Tally {
+    /// Adds `count` records of `kind`.
+    pub const fn add(&mut self, kind: Kind, count: u64) {
+        match kind {
+            Kind::Ecs => self.ecs += count,
+            Kind::OtlpMetrics => self.otlp_metrics += count,
+            Kind::OtlpTraces => self.otlp_traces += count,
+        }
+    }
+
+    /// The records of `kind`.
+    #[must_use]
+    pub const fn get(&self, kind: Kind) -> u64 {
+        match kind {
+            Kind::Ecs => self.ecs,
+            Kind::OtlpMetrics => self.otlp_metrics,
+            Kind::OtlpTraces => self.otlp_traces,
+        }
+    }
+
+    /// The records of all kinds.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.ecs + self.otlp_metrics + self.otlp_traces
+    }
+
+    fn plus(mut self, other: Self) -> Self {
+        Kind::ALL.into_iter().for_each(|kind| self.add(kind, other.get(kind)));
+        self
+    }
+}
+
+/// A record does not fit into its share, even alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a record of {bytes} bytes does not fit into its share of {share_bytes} bytes")]
+pub struct TooLarge {
+    bytes: usize,
+    share_bytes: usize,
+}
+
+/// An ack names records that were never handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("acknowledges records that were never handed out")]
+pub struct BeyondHandedOut;
+
+/// The buffer of one agent.
+#[derive(Debug)]
+pub struct Spool {
+    metrics: Queue,
+    traces: Queue,
+    /// Which share chooses first for the next page.
+    first: Share,
+}
+
+/// The records of a page.
+#[derive(Debug)]
+pub struct Selection {
+    metrics: Run,
+    traces: Run,
+    /// Records in the page.
+    pub handed_out: Tally,
+    /// Records that were in the page before, were evicted since, and were not acknowledged.
+    pub lost: Tally,
+    /// The metrics share after the page.
+    pub metrics_head: ShareHead,
+    /// The traces share after the page.
+    pub traces_head: ShareHead,
+}
+
+impl Selection {
+    /// Bytes that [`Spool::copy`] will append.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.metrics.bytes + self.traces.bytes
+    }
+}
+
+impl Spool {
+    /// An empty spool of `max_bytes`, half of them for each share.
+    #[must_use]
+    pub fn new(max_bytes: usize) -> Self {
+        let share = max_bytes / 2;
+        Self { metrics: Queue::new(share), traces: Queue::new(share), first: Share::Metrics }
+    }
+
+    /// The longest payload that a spool of `max_bytes` takes.
+    #[must_use]
+    pub const fn payload_limit(max_bytes: usize) -> usize {
+        (max_bytes / 2).saturating_sub(FRAME_HEADER_BYTES)
+    }
+
+    /// Appends a record, and gives the records that were lost to make room.
+    ///
+    /// # Errors
+    /// [`TooLarge`]; then nothing was lost.
+    pub fn push(&mut self, kind: Kind, arrived: UnixMillis, payload: &[u8]) -> Result<Tally, TooLarge> {
+        self.queue_mut(kind.share()).push(kind, arrived, payload)
+    }
+
+    /// Chooses the records of the next page: the oldest of each share, at most `max_bytes` with their headers, but at
+    /// least one record if there is any.
+    ///
+    /// Each share may have half of the bytes and what the other leaves. The shares take turns at choosing first, which
+    /// brings the right to a first record of any size: so a large record is never passed over for ever.
+    pub fn select(&mut self, max_bytes: usize) -> Selection {
+        let (first, second) = match self.first {
+            Share::Metrics => (Share::Metrics, Share::Traces),
+            Share::Traces => (Share::Traces, Share::Metrics),
+        };
+        self.first = second;
+        let reserved = self.queue(second).used().min(max_bytes / 2);
+        let run = self.queue(first).run(max_bytes - reserved, true);
+        let other = self.queue(second).run(max_bytes.saturating_sub(run.bytes), run.records == 0);
+        match first {
+            Share::Metrics => self.hand_out(run, other),
+            Share::Traces => self.hand_out(other, run),
+        }
+    }
+
+    fn hand_out(&mut self, metrics: Run, traces: Run) -> Selection {
+        let lost = self.metrics.hand_out(&metrics).plus(self.traces.hand_out(&traces));
+        let head = |queue: &Queue, run: &Run| ShareHead {
+            cursor: queue.cursor(),
+            remaining_records: queue.records() - run.records,
+        };
+        Selection {
+            handed_out: metrics.by_kind.plus(traces.by_kind),
+            lost,
+            metrics_head: head(&self.metrics, &metrics),
+            traces_head: head(&self.traces, &traces),
+            metrics,
+            traces,
+        }
+    }
+
+    /// Appends the frames of `selection` to `page`. Nothing may have changed since they were selected.
+    pub fn copy(&self, selection: &Selection, page: &mut Vec<u8>) {
+        for (queue, run) in [(&self.metrics, &selection.metrics), (&self.traces, &selection.traces)] {
+            let (first, second) = queue.frames(run);
+            page.extend_from_slice(first);
+            page.extend_from_slice(second);
+        }
+    }
+
+    /// Drops what is before the cursors, and gives the records that are delivered by that.
+    ///
+    /// # Errors
+    /// [`BeyondHandedOut`]; then nothing was dropped.
+    pub fn ack(&mut self, delivered: &Cursors) -> Result<Tally, BeyondHandedOut> {
+        if !Share::ALL.into_iter().all(|share| self.queue(share).was_handed_out(delivered.get(share))) {
+            return Err(BeyondHandedOut);
+        }
+        Ok(self.metrics.ack(delivered.metrics).plus(self.traces.ack(delivered.traces)))
+    }
+
+    /// Records in both shares.
+    #[must_use]
+    pub const fn records(&self) -> u64 {
+        self.metrics.records() + self.traces.records()
+    }
+
+    const fn queue(&self, share: Share) -> &Queue {
+        match share {
+            Share::Metrics => &self.metrics,
+            Share::Traces => &self.traces,
+        }
+    }
+
+    const fn queue_mut(&mut self, share: Share) -> &mut Queue {
+        match share {
+            Share::Metrics => &mut self.metrics,
+            Share::Traces => &mut self.traces,
+        }
+    }
+}
