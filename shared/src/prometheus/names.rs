@@ -4,7 +4,6 @@
 
 /// What a metric's kind adds to its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "OTLP metrics follow"))]
 pub(crate) enum Kind {
     /// May end in `_ratio`.
     Gauge,
