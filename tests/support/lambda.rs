@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     http::{self, Answer, Request, Server},
@@ -70,6 +70,37 @@ impl Function {
     pub fn log(&self) -> String {
         self.process.log()
     }
+}
+
+/// What EventBridge Scheduler sends at each tick.
+#[must_use]
+pub fn scheduled_event() -> Value {
+    json!({
+        "version": "0", "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", "detail-type": "Scheduled Event",
+        "source": "aws.scheduler", "account": "123456789012", "time": "2026-11-20T10:00:00Z", "region": "eu-west-1",
+        "resources": ["arn:aws:scheduler:eu-west-1:123456789012:schedule/default/tick"], "detail": "{}",
+    })
+}
+
+/// What Lambda makes of messages that it has received (ReceiveMessage) from a queue.
+///
+/// # Panics
+/// If a message lacks what every message has.
+#[must_use]
+pub fn sqs_event(messages: &[Value]) -> Value {
+    let records = messages.iter().map(|message| {
+        json!({
+            "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
+            "md5OfBody": message["MD5OfBody"], "messageAttributes": {},
+            "attributes": {
+                "ApproximateReceiveCount": "1", "SentTimestamp": "1795168800000", "SenderId": "AIDAEXAMPLE",
+                "ApproximateFirstReceiveTimestamp": "1795168800001",
+            },
+            "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:shards",
+            "awsRegion": "eu-west-1",
+        })
+    });
+    json!({ "Records": records.collect::<Vec<_>>() })
 }
 
 fn answer(
