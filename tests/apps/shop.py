@@ -2,7 +2,7 @@
 
 Usage: shop.py ENDPOINT
 
-Serves one order, with a payment that fails, and counts it. Prints the trace's id, as JSON, when all has been taken.
+Serves one order, with a payment that fails, and counts it. Prints the trace's id in X-Ray's form, as JSON, when all has been taken.
 """
 
 import json
@@ -52,4 +52,5 @@ if not (spans.force_flush(10_000) and metrics.force_flush(10_000)):
     sys.exit(f"{endpoint} did not take everything within 10 s")
 spans.shutdown()
 metrics.shutdown()
-print(json.dumps({"trace_id": f"{server.get_span_context().trace_id:032x}"}))
+trace_id = f"{server.get_span_context().trace_id:032x}"
+print(json.dumps({"x_ray_trace_id": f"1-{trace_id[:8]}-{trace_id[8:]}"}))

@@ -68,7 +68,7 @@ impl Function {
     /// What it has logged so far.
     #[must_use]
     pub fn log(&self) -> String {
-        self.process.log()
+        self.process.output() + &self.process.log()
     }
 }
 

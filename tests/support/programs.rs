@@ -2,13 +2,14 @@
 //! nothing. Where `scripts/test.sh` has built everything before, this costs a moment.
 
 use std::{
-    env,
+    env, fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
 };
 
-use crate::repository;
+use crate::{repository, scratch::Scratch};
 
 /// The agent, in the profile that it ships in: built alone, small, aborting on panic.
 #[must_use]
@@ -30,10 +31,18 @@ pub fn scrape() -> PathBuf {
     development("siphon-scrape")
 }
 
-/// The local stand-in.
+/// The local stand-in, and a folder in `scratch` with the three binaries that it runs.
+///
+/// # Panics
+/// If the folder can't be made.
 #[must_use]
-pub fn local() -> PathBuf {
-    development("siphon-local")
+pub fn local(scratch: &Scratch) -> (PathBuf, PathBuf) {
+    let folder = scratch.path().join("bin");
+    fs::create_dir(&folder).unwrap();
+    for program in [agent(), enumerate(), scrape()] {
+        symlink(&program, folder.join(program.file_name().unwrap_or_default())).unwrap();
+    }
+    (development("siphon-local"), folder)
 }
 
 /// Of the development profile. All targets at once, because that is how `cargo test --workspace` builds: the same
