@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use prost::Message;
 use serde_json::Value;
+use siphon_core::ecs::Identity;
 use siphon_core::otlp::TraceRequest;
 use siphon_core::xray::{self, Options};
 
@@ -17,6 +18,18 @@ struct Case {
 #[test]
 fn every_recorded_translation_is_equal() {
     let failures = failures("expected.json", |_| {});
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn every_recorded_translation_within_the_task_is_equal() {
+    let own_container = "158d1c8083dd49d6b527399fd6414f5c-1275486930";
+    let identity = Identity::from_task(&read("../ecs/fargate/task.json"), own_container).unwrap();
+    let failures = failures("expected-ecs.json", |request| {
+        for spans in &mut request.resource_spans {
+            identity.apply(spans.resource.get_or_insert_default());
+        }
+    });
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 

@@ -14,6 +14,8 @@ const RESOURCE: &str = "otel.resource.";
 /// Before the namespace in the key of an attribute that carries metadata as JSON.
 const METADATA: &str = "aws.xray.metadata.";
 
+type JsonObject = serde_json::Map<String, serde_json::Value>;
+
 /// Of each key the value, if it has one.
 pub(super) type Leftover<'a> = Vec<(&'a str, Option<&'a Value>)>;
 
@@ -66,7 +68,7 @@ impl Annotations<'_> {
 pub(super) struct Metadata<'a> {
     /// Written if it ever held an entry.
     default: Option<Vec<(Cow<'a, str>, Entry<'a>)>>,
-    others: Vec<(&'a str, Option<serde_json::Map<String, serde_json::Value>>)>,
+    others: Vec<(&'a str, Option<JsonObject>)>,
 }
 
 impl Metadata<'_> {
@@ -101,47 +103,64 @@ pub(super) fn sort_out<'a>(
     index: &Index<'_>,
 ) -> (Annotations<'a>, Metadata<'a>) {
     sort_keep_last(&mut leftover);
-    let (mut annotations, mut default, mut own, mut others) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut sorted = Sorted::default();
+    sorted.default.reserve(resource.len() + leftover.len());
     for attribute in resource {
-        if is_scalar(attribute.value) && index.has(&attribute.key) {
-            annotations.push((annotation_key(&attribute.key), Native(Some(attribute.value))));
-        } else {
-            default.push((Cow::Borrowed(attribute.key.as_str()), Entry::Resource(&attribute.json)));
+        sorted.take_resources(attribute, index);
+    }
+    let own = sorted.default.len();
+    for (key, value) in leftover {
+        if let Some(value) = value {
+            sorted.take(key, value, index);
         }
     }
-    for (key, value) in leftover {
-        let Some(value) = value else { continue };
+    sorted.default.splice(own..own, sorted.json);
+    sort_keep_last(&mut sorted.default);
+    sort_keep_last(&mut sorted.annotations);
+    let default = (!sorted.default.is_empty()).then_some(sorted.default);
+    (Annotations(sorted.annotations), Metadata { default, others: sorted.others })
+}
+
+/// Attributes by where they go.
+#[derive(Default)]
+struct Sorted<'a> {
+    annotations: Vec<(Cow<'a, str>, Native<'a>)>,
+    default: Vec<(Cow<'a, str>, Entry<'a>)>,
+    /// What JSON metadata adds to the default namespace.
+    json: Vec<(Cow<'a, str>, Entry<'a>)>,
+    others: Vec<(&'a str, Option<JsonObject>)>,
+}
+
+impl<'a> Sorted<'a> {
+    fn take_resources(&mut self, attribute: &'a ResourceAttribute<'a>, index: &Index<'_>) {
+        if is_scalar(attribute.value) && index.has(&attribute.key) {
+            self.annotations.push((annotation_key(&attribute.key), Native(Some(attribute.value))));
+        } else {
+            self.default.push((Cow::Borrowed(attribute.key.as_str()), Entry::Resource(&attribute.json)));
+        }
+    }
+
+    fn take(&mut self, key: &'a str, value: &'a Value, index: &Index<'_>) {
         if index.has(key) {
             if is_scalar(value) {
-                annotations.push((annotation_key(key), Native(Some(value))));
+                self.annotations.push((annotation_key(key), Native(Some(value))));
             }
         } else if let Some((namespace, object)) = json_metadata(key, value) {
-            match object {
-                Some(object) if namespace.eq_ignore_ascii_case("default") => {
-                    default
-                        .extend(object.into_iter().map(|(key, value)| (Cow::Owned(key), Entry::Json(value))));
-                }
-                None if namespace.eq_ignore_ascii_case("default") => {}
-                object => others.push((namespace, object)),
+            if namespace.eq_ignore_ascii_case("default") {
+                let entries = object.into_iter().flatten();
+                self.json.extend(entries.map(|(key, value)| (Cow::Owned(key), Entry::Json(value))));
+            } else {
+                self.others.push((namespace, object));
             }
         } else {
-            own.push((Cow::Borrowed(key), Entry::Attribute(value)));
+            self.default.push((Cow::Borrowed(key), Entry::Attribute(value)));
         }
     }
-    default.append(&mut own);
-    sort_keep_last(&mut default);
-    sort_keep_last(&mut annotations);
-    let default = (!default.is_empty()).then_some(default);
-    (Annotations(annotations), Metadata { default, others })
 }
 
 /// The namespace and the object that `aws.xray.metadata.NAMESPACE` carries as text, or null. An attribute whose text
 /// is neither is like any other.
-fn json_metadata<'a>(
-    key: &'a str,
-    value: &Value,
-) -> Option<(&'a str, Option<serde_json::Map<String, serde_json::Value>>)> {
+fn json_metadata<'a>(key: &'a str, value: &Value) -> Option<(&'a str, Option<JsonObject>)> {
     let namespace = key.strip_prefix(METADATA)?;
     let Value::String(text) = value else { return None };
     Some((namespace, serde_json::from_str(text).ok()?))

@@ -1,7 +1,7 @@
 //! Attributes as X-Ray's rules read them: by type, without conversion, and with a say on repeated keys.
 
 use super::keys::Key;
-use crate::otlp::{ArrayValue, KeyValue, Value};
+use crate::otlp::{AnyValue, ArrayValue, KeyValue, Value};
 
 /// The attributes of a span, each with the meaning that its key has here.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +87,11 @@ pub(super) fn text(pair: &KeyValue) -> &str {
     pair.value().and_then(as_text).unwrap_or_default()
 }
 
+/// An entry of a list as text; anything else reads as empty.
+pub(super) fn item(entry: &AnyValue) -> &str {
+    entry.value.as_ref().and_then(as_text).unwrap_or_default()
+}
+
 fn as_text(value: &Value) -> Option<&str> {
     match value {
         Value::String(text) => Some(text),
@@ -120,7 +125,6 @@ pub(super) fn find_last<'a>(pairs: &'a [KeyValue], key: &str) -> Option<&'a KeyV
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::otlp::AnyValue;
 
     pub(in crate::xray) fn pair(key: &str, value: impl IntoValue) -> KeyValue {
         KeyValue { key: key.into(), value: Some(AnyValue { value: Some(value.into_value()) }) }

@@ -7,13 +7,14 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::annotations::{Annotations, Metadata};
+use super::ids::SegmentId;
 use super::json::NativeMap;
 
 /// A segment, or a subsegment sent by itself.
 #[derive(Serialize)]
 pub(super) struct Segment<'a> {
     pub(super) name: Cow<'a, str>,
-    pub(super) id: String,
+    pub(super) id: SegmentId,
     /// Seconds since the epoch, as all times here.
     pub(super) start_time: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,7 +50,7 @@ pub(super) struct Segment<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) namespace: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) parent_id: Option<String>,
+    pub(super) parent_id: Option<SegmentId>,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub(super) kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,7 +61,7 @@ pub(super) struct Segment<'a> {
 #[derive(Serialize)]
 pub(super) struct Link<'a> {
     pub(super) trace_id: String,
-    pub(super) id: String,
+    pub(super) id: SegmentId,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) attributes: Option<NativeMap<'a>>,
 }
@@ -105,9 +106,9 @@ pub(super) struct Cause<'a> {
 }
 
 /// One exception.
-#[derive(Debug, Default, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize)]
 pub(super) struct Exception<'a> {
-    pub(super) id: String,
+    pub(super) id: SegmentId,
     pub(super) message: Cow<'a, str>,
     #[serde(rename = "type")]
     pub(super) kind: &'a str,
@@ -116,7 +117,7 @@ pub(super) struct Exception<'a> {
     pub(super) remote: Option<bool>,
     /// The id of the exception that caused this one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) cause: Option<String>,
+    pub(super) cause: Option<SegmentId>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) stack: Vec<Frame<'a>>,
 }

@@ -1,5 +1,8 @@
 //! Trace and segment ids: as text, and derived where X-Ray needs more ids than the span has.
 
+use std::fmt;
+
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -30,7 +33,7 @@ impl SpanIds {
 }
 
 /// The bytes of an id; an absent id is all zero, one of another length is none.
-pub(super) fn fixed<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
+fn fixed<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
     if bytes.is_empty() { Some([0; N]) } else { bytes.try_into().ok() }
 }
 
@@ -47,18 +50,40 @@ pub(super) fn trace_id(id: &[u8; 16]) -> String {
 }
 
 /// A segment id as X-Ray writes it: 16 hex digits.
-pub(super) fn segment_id(id: &[u8; 8]) -> String {
-    let mut text = String::with_capacity(16);
-    push_hex(&mut text, id);
-    text
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct SegmentId([u8; 16]);
+
+impl SegmentId {
+    pub(super) fn new(id: [u8; 8]) -> Self {
+        let mut digits = [0; 16];
+        let pairs = id.iter().flat_map(|byte| hex_digits(*byte));
+        digits.iter_mut().zip(pairs).for_each(|(to, from)| *to = from);
+        Self(digits)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Serialize for SegmentId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for SegmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 fn push_hex(text: &mut String, bytes: &[u8]) {
-    let digit = |nibble: u8| char::from(HEX.get(usize::from(nibble)).copied().unwrap_or(b'0'));
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 0xf));
-    }
+    text.extend(bytes.iter().flat_map(|byte| hex_digits(*byte)).map(char::from));
+}
+
+fn hex_digits(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 0xf].map(|digit| HEX.get(usize::from(digit)).copied().unwrap_or(b'0'))
 }
 
 /// Ids for what has none of its own: exceptions, and the service segment of a split span.
@@ -78,7 +103,7 @@ impl Derived {
         Self { trace, span, drawn: 0 }
     }
 
-    /// The next id. Never all zero, which X-Ray and OTLP read as none.
+    /// The next id. Never all zero, which OTLP reads as none.
     pub(super) fn next(&mut self) -> [u8; 8] {
         self.drawn += 1;
         let hash = Sha256::new()
@@ -100,7 +125,7 @@ mod tests {
     fn ids_become_hex_text() {
         let trace = [0x6b, 0x03, 0xa1, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xab, 0xcd];
         assert_eq!(trace_id(&trace), "1-6b03a140-00000000000000000000abcd");
-        assert_eq!(segment_id(&[0xa1, 0, 0, 0, 0, 0, 0x0b, 0x54]), "a100000000000b54");
+        assert_eq!(SegmentId::new([0xa1, 0, 0, 0, 0, 0, 0x0b, 0x54]).as_str(), "a100000000000b54");
     }
 
     #[test]

@@ -1,20 +1,20 @@
 //! Span links.
 
 use super::document::Link;
-use super::ids::{fixed, segment_id, trace_id};
+use super::ids::{SegmentId, SpanIds, trace_id};
 use super::json::NativeMap;
 use crate::otlp;
 
-/// The links; one whose ids have a wrong length refers to nothing and is left out.
+/// The links; one whose ids have a wrong length, or that names no span, refers to nothing and is left out.
 pub(super) fn links(links: &[otlp::Link]) -> Vec<Link<'_>> {
     links.iter().filter_map(link).collect()
 }
 
 fn link(link: &otlp::Link) -> Option<Link<'_>> {
-    let span = fixed::<8>(&link.span_id)?;
+    let ids = SpanIds::check(&link.trace_id, &link.span_id, &[])?;
     Some(Link {
-        trace_id: trace_id(&fixed(&link.trace_id)?),
-        id: if span == [0; 8] { String::new() } else { segment_id(&span) },
+        trace_id: trace_id(&ids.trace),
+        id: SegmentId::new(ids.span),
         attributes: (!link.attributes.is_empty()).then_some(NativeMap(&link.attributes)),
     })
 }
@@ -31,7 +31,8 @@ mod tests {
             attributes: vec![],
         };
         let request = [link(16, 8), link(15, 8), link(16, 9), link(0, 0)];
-        let ids: Vec<String> = links(&request).into_iter().map(|link| link.id).collect();
-        assert_eq!(ids, ["0202020202020202", ""]);
+        let links = links(&request);
+        let ids: Vec<&str> = links.iter().map(|link| link.id.as_str()).collect();
+        assert_eq!(ids, ["0202020202020202"]);
     }
 }

@@ -6,8 +6,8 @@
 //! | step | module |
 //! |---|---|
 //! | its attributes, by meaning | `keys`, `attributes` |
-//! | what all spans of its resource share, once | `resource`, `aws`, `origin` |
-//! | one document or two, and their parts | `segment`, `names`, `http`, `url`, `sql`, `cause`, `links`, `annotations` |
+//! | what all spans of its resource share, once | `resource`, `place`, `origin` |
+//! | one document or two, and their parts | `segment`, `names`, `http`, `url`, `sql`, `call`, `cause`, `links`, `annotations` |
 //! | their text | `document`, `json` |
 //! | documents into calls, and the answer | [`calls`], [`unprocessed`] |
 //!
@@ -17,8 +17,8 @@
 mod annotations;
 mod answer;
 mod attributes;
-mod aws;
 mod batch;
+mod call;
 mod cause;
 mod connection;
 mod document;
@@ -29,6 +29,7 @@ mod keys;
 mod links;
 mod names;
 mod origin;
+mod place;
 mod resource;
 mod segment;
 mod sql;
@@ -142,5 +143,64 @@ fn write(segment: document::Segment<'_>, text: &mut Vec<u8>) -> Result<Document,
         return Err("document_too_large");
     }
     let json = std::str::from_utf8(text).map_err(|_| "not_json")?.to_owned();
-    Ok(Document { id: segment.id, trace_id: segment.trace_id, json })
+    Ok(Document { id: segment.id.as_str().to_owned(), trace_id: segment.trace_id, json })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::attributes::tests::pair;
+    use super::*;
+    use crate::otlp::{ResourceSpans, ScopeSpans};
+
+    fn span(id: u8) -> Span {
+        Span { trace_id: vec![1; 16], span_id: vec![id; 8], ..Span::default() }
+    }
+
+    fn request(spans: Vec<Span>) -> TraceRequest {
+        let scope_spans = vec![ScopeSpans { scope: None, spans }];
+        TraceRequest { resource_spans: vec![ResourceSpans { resource: None, scope_spans }] }
+    }
+
+    #[test]
+    fn a_bad_span_costs_no_other() {
+        let long = "x".repeat(MAX_DOCUMENT_BYTES);
+        let spans = vec![
+            span(1),
+            Span { trace_id: vec![1; 15], ..span(2) },
+            Span { span_id: vec![], ..span(3) },
+            Span { attributes: vec![pair("long", long.as_str())], ..span(4) },
+            Span { parent_span_id: vec![1], ..span(5) },
+            span(6),
+        ];
+        let translation = documents(&request(spans), &Options::default());
+        let ids: Vec<&str> = translation.documents.iter().map(|document| document.id.as_str()).collect();
+        assert_eq!(ids, ["0101010101010101", "0606060606060606"]);
+        let dropped =
+            [Drop { reason: "invalid_ids", spans: 3 }, Drop { reason: "document_too_large", spans: 1 }];
+        assert_eq!(translation.dropped, dropped);
+    }
+
+    #[test]
+    fn a_document_at_the_limit_is_kept() {
+        let of_size = |size: usize| {
+            let text = "x".repeat(size);
+            let attributes = vec![pair("k", text.as_str())];
+            documents(&request(vec![Span { attributes, ..span(1) }]), &Options::default())
+        };
+        let empty = of_size(0).documents[0].json.len();
+        assert_eq!(of_size(MAX_DOCUMENT_BYTES - empty).documents[0].json.len(), MAX_DOCUMENT_BYTES);
+        assert_eq!(of_size(MAX_DOCUMENT_BYTES - empty + 1).dropped[0].reason, "document_too_large");
+    }
+
+    #[test]
+    fn a_document_has_its_fields_in_order_and_no_more() {
+        let span =
+            Span { attributes: vec![pair("n", f64::NAN)], end_time_unix_nano: 1_500_000_000, ..span(10) };
+        let expected = concat!(
+            r#"{"name":"span","id":"0a0a0a0a0a0a0a0a","start_time":0,"trace_id":"1-01010101-010101010101010101010101","#,
+            r#""end_time":1.5,"fault":false,"error":false,"throttle":false,"aws":{"xray":{"auto_instrumentation":false}},"#,
+            r#""metadata":{"default":{"n":"NaN"}}}"#
+        );
+        assert_eq!(documents(&request(vec![span]), &Options::default()).documents[0].json, expected);
+    }
 }

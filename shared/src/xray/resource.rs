@@ -5,10 +5,10 @@ use serde_json::value::RawValue;
 
 use super::Options;
 use super::annotations::ResourceAttribute;
-use super::attributes::{find, text};
-use super::aws::Place;
+use super::attributes::{find, item, text};
 use super::json::raw;
 use super::origin::origin;
+use super::place::Place;
 use crate::otlp::{KeyValue, Value};
 
 /// A resource, ready for its spans.
@@ -56,10 +56,7 @@ fn version(attributes: &[KeyValue]) -> Option<&str> {
     if let Some(Value::Array(tags)) = find(attributes, "container.image.tags").and_then(KeyValue::value)
         && let Some(first) = tags.values.first()
     {
-        return Some(match &first.value {
-            Some(Value::String(tag)) => tag,
-            _ => "",
-        });
+        return Some(item(first));
     }
     find(attributes, "container.image.tag").map(text)
 }

@@ -6,7 +6,7 @@ use super::attributes::{Attributes, text, texts};
 use super::cause::{Failure, Flags};
 use super::document::{AwsCall, Segment};
 use super::http::http;
-use super::ids::{Derived, SpanIds, segment_id, trace_id};
+use super::ids::{Derived, SegmentId, SpanIds, trace_id};
 use super::keys::Key;
 use super::links::links;
 use super::names::{Named, remote_service};
@@ -126,7 +126,7 @@ impl<'a> Source<'_, 'a> {
         };
         Segment {
             name: named.name(),
-            id: segment_id(&ids.span),
+            id: SegmentId::new(ids.span),
             start_time: seconds(span.start_time_unix_nano),
             service: resource.service.as_deref(),
             origin: resource.origin,
@@ -144,7 +144,7 @@ impl<'a> Source<'_, 'a> {
             annotations,
             metadata,
             namespace: named.namespace(),
-            parent_id: ids.parent.as_ref().map(segment_id),
+            parent_id: ids.parent.map(SegmentId::new),
             kind: if is_subsegment { SUBSEGMENT } else { None },
             sql,
         }
@@ -187,5 +187,189 @@ fn asked_annotations<'a>(attributes: &Attributes<'a>) -> Option<&'a ArrayValue> 
     match attributes.last(Key::XrayAnnotations)?.value() {
         Some(Value::Array(keys)) => Some(keys),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::attributes::tests::{attributes, pair, pairs};
+    use super::super::json::write;
+    use super::*;
+    use crate::otlp::Link;
+    use serde_json::json;
+
+    const TRACE: [u8; 16] = [1; 16];
+    const ROOT: Option<[u8; 8]> = None;
+    const CHILD: Option<[u8; 8]> = Some([3; 8]);
+
+    fn translate(
+        span: &Span,
+        parent: Option<[u8; 8]>,
+        resource: &[KeyValue],
+        options: &Options,
+    ) -> Vec<serde_json::Value> {
+        let attributes = &attributes(&span.attributes);
+        let resource = &Resource::of(resource, options);
+        let ids = SpanIds { trace: TRACE, span: [2; 8], parent };
+        let (first, second) = Source { span, ids, attributes, resource, options }.segments();
+        let json = |segment: Segment<'_>| {
+            let mut text = Vec::new();
+            write(&mut text, &segment).unwrap();
+            serde_json::from_slice(&text).unwrap()
+        };
+        std::iter::once(first).chain(second).map(json).collect()
+    }
+
+    fn span(kind: SpanKind, attributes: Vec<KeyValue>) -> Span {
+        Span { name: "op".into(), kind: kind.into(), attributes, ..Span::default() }
+    }
+
+    fn local_root(kind: SpanKind) -> Span {
+        let attributes = [
+            ("aws.span.kind", "LOCAL_ROOT"),
+            ("aws.local.service", "shop"),
+            ("aws.remote.service", "pay"),
+            ("aws.remote.operation", "Charge"),
+            ("http.url", "https://pay/charge"),
+            ("aws.region", "eu-west-1"),
+            ("cart", "7"),
+        ];
+        let link = Link { trace_id: vec![4; 16], span_id: vec![5; 8], attributes: vec![] };
+        Span { links: vec![link], ..span(kind, pairs(&attributes)) }
+    }
+
+    #[test]
+    fn servers_and_roots_are_segments() {
+        use SpanKind::{Client, Consumer, Internal, Producer, Server, Unspecified};
+        for (kind, parent, is_subsegment, namespace) in [
+            (Server, ROOT, false, None),
+            (Server, CHILD, false, None),
+            (Consumer, CHILD, false, None),
+            (Internal, ROOT, false, None),
+            (Internal, CHILD, true, None),
+            (Unspecified, CHILD, true, None),
+            (Client, ROOT, false, Some("remote")),
+            (Client, CHILD, true, Some("remote")),
+            (Producer, CHILD, true, Some("remote")),
+        ] {
+            let resource = pairs(&[("tier", "gold")]);
+            let [document] = &translate(&span(kind, vec![]), parent, &resource, &Options::default())[..]
+            else {
+                panic!("one document for {kind:?}")
+            };
+            assert_eq!(
+                document["type"].as_str(),
+                is_subsegment.then_some("subsegment"),
+                "{kind:?} {parent:?}"
+            );
+            assert_eq!(document["namespace"].as_str(), namespace, "{kind:?} {parent:?}");
+            assert_eq!(document["parent_id"].as_str(), parent.map(|_| "0303030303030303"), "{kind:?}");
+            assert_eq!(document.get("metadata").is_none(), is_subsegment, "only segments carry the resource");
+        }
+    }
+
+    #[test]
+    fn a_services_first_span_that_calls_another_service_becomes_two_documents() {
+        for (kind, parent, links) in [
+            (SpanKind::Client, CHILD, [true, false]),
+            (SpanKind::Producer, ROOT, [true, false]),
+            (SpanKind::Unspecified, CHILD, [true, false]),
+            (SpanKind::Consumer, CHILD, [false, true]),
+        ] {
+            let documents = translate(&local_root(kind), parent, &[], &Options::default());
+            let [call, service] = &documents[..] else { panic!("two documents for {kind:?}") };
+            assert_eq!((&call["id"], &call["name"]), (&json!("0202020202020202"), &json!("pay")));
+            assert_eq!((&call["type"], &call["namespace"]), (&json!("subsegment"), &json!("remote")));
+            assert_eq!(call["parent_id"], service["id"]);
+            assert_eq!(
+                (&call["aws"]["region"], &service["aws"]["region"]),
+                (&json!("eu-west-1"), &json!(null))
+            );
+            assert_eq!((call.get("http").is_some(), service.get("http").is_some()), (true, false));
+            assert_eq!(service["name"], "shop");
+            assert_eq!((service.get("type"), service.get("namespace")), (None, None));
+            assert_eq!(service["parent_id"].as_str(), parent.map(|_| "0303030303030303"));
+            assert_eq!(service["metadata"], json!({"default": {}}));
+            assert_eq!([call, service].map(|document| document.get("links").is_some()), links, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_services_first_span_that_serves_becomes_one_segment() {
+        for (kind, name) in [(SpanKind::Server, "shop"), (SpanKind::Internal, "shop")] {
+            let resource = pairs(&[("tier", "gold")]);
+            let documents = translate(&local_root(kind), CHILD, &resource, &Options::default());
+            let [document] = &documents[..] else { panic!("one document for {kind:?}") };
+            assert_eq!((&document["name"], document.get("type")), (&json!(name), None));
+        }
+    }
+
+    #[test]
+    fn outside_aws_no_span_is_split() {
+        let elsewhere = pairs(&[("cloud.provider", "gcp")]);
+        let documents = translate(&local_root(SpanKind::Client), CHILD, &elsewhere, &Options::default());
+        let [document] = &documents[..] else { panic!("one document") };
+        assert_eq!((&document["type"], document.get("aws")), (&json!("subsegment"), None));
+    }
+
+    #[test]
+    fn a_service_segment_is_named_by_its_resource_if_the_span_does_not_say() {
+        let mut span = local_root(SpanKind::Client);
+        span.attributes.retain(|pair| pair.key != "aws.local.service");
+        let named = pairs(&[("service.name", "shop-svc")]);
+        let service_name =
+            |resource| translate(&span, ROOT, resource, &Options::default())[1]["name"].clone();
+        assert_eq!(service_name(&named), "shop-svc");
+        assert_eq!(service_name(&[]), "op");
+    }
+
+    #[test]
+    fn a_span_in_progress_has_no_end() {
+        for (value, in_progress, left) in [
+            (pair("aws.xray.inprogress", true), true, false),
+            (pair("aws.xray.inprogress", false), false, false),
+            (pair("aws.xray.inprogress", "true"), false, true),
+        ] {
+            let document =
+                &translate(&span(SpanKind::Server, vec![value]), ROOT, &[], &Options::default())[0];
+            assert_eq!(document.get("in_progress").is_some(), in_progress);
+            assert_eq!(document.get("end_time").is_none(), in_progress);
+            assert_eq!(document.get("metadata").is_some(), left);
+        }
+    }
+
+    #[test]
+    fn what_a_block_took_is_left_over_only_if_the_settings_index_it() {
+        let attributes = pairs(&[
+            ("http.method", "GET"),
+            ("aws.region", "eu-west-1"),
+            ("db.name", "shop"),
+            ("db.system", "mysql"),
+            ("enduser.id", "u"),
+        ]);
+        let span = span(SpanKind::Server, attributes);
+        let document = &translate(&span, ROOT, &[], &Options::default())[0];
+        assert_eq!((document.get("annotations"), document.get("metadata")), (None, None));
+        assert_eq!(document["user"], "u");
+        let indexed = ["http.method", "aws.region", "db.name", "enduser.id", "absent"];
+        let indexed_attributes = indexed.iter().map(ToString::to_string).collect();
+        let document = &translate(&span, ROOT, &[], &Options { indexed_attributes, ..Options::default() })[0];
+        let expected = json!({"aws.region": "eu-west-1", "db.name": "shop", "http.method": "GET"});
+        assert_eq!(document["annotations"], expected);
+    }
+
+    #[test]
+    fn databases_without_sql_keep_their_attributes() {
+        let redis = span(SpanKind::Client, pairs(&[("db.system", "redis"), ("db.statement", "GET a")]));
+        let document = &translate(&redis, CHILD, &[], &Options::default())[0];
+        assert_eq!(document["metadata"]["default"], json!({"db.statement": "GET a", "db.system": "redis"}));
+    }
+
+    #[test]
+    fn the_keys_that_a_span_asks_for_are_annotations() {
+        let asked = vec![pair("aws.xray.annotations", vec!["cart"]), pair("cart", 7), pair("other", 8)];
+        let document = &translate(&span(SpanKind::Server, asked), ROOT, &[], &Options::default())[0];
+        assert_eq!(document["annotations"], json!({"cart": 7}));
+        assert_eq!(document["metadata"], json!({"default": {"other": 8}}));
     }
 }

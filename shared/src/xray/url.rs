@@ -60,7 +60,10 @@ impl<'a> Parts<'a> {
         }
         let scheme = self.scheme.unwrap_or("http");
         let (host, port) = self.authority(kind);
-        let mut url = format!("{scheme}://{host}");
+        let mut url = String::with_capacity(64);
+        for part in [scheme, "://", host] {
+            url.push_str(part);
+        }
         if let Some(port) = port.map(Port::text).filter(|port| !is_default(scheme, port)) {
             url.push(':');
             url.push_str(&port);

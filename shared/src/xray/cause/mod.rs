@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use super::attributes::{Attributes, find, int, text};
 use super::document::{Cause, Exception, Frame};
-use super::ids::{Derived, segment_id};
+use super::ids::{Derived, SegmentId};
 use super::json::as_text;
 use super::keys::Key;
 use super::time::seconds_text;
@@ -63,9 +63,9 @@ impl<'a> Failure<'a> {
             None | Some("") => attributes.last_text(Key::HttpStatusText)?,
             Some(message) => message,
         };
-        let exception =
-            Exception { id: segment_id(&ids.next()), message: message.into(), ..Exception::default() };
-        Some(Cause { exceptions: vec![exception] })
+        let mut exceptions = Exceptions { list: Vec::with_capacity(1), ids };
+        exceptions.push("", message.into(), None);
+        Some(Cause { exceptions: exceptions.list })
     }
 
     /// Whether `http.status_text` was read as the message, and so is spent.
@@ -141,18 +141,16 @@ struct Exceptions<'a, 'i> {
 impl<'a> Exceptions<'a, '_> {
     /// An exception that stands for itself.
     fn push(&mut self, kind: &'a str, message: Cow<'a, str>, remote: Option<bool>) {
-        let id = segment_id(&self.ids.next());
-        self.list.push(Exception { id, message, kind, remote, ..Exception::default() });
+        let id = SegmentId::new(self.ids.next());
+        self.list.push(Exception { id, message, kind, remote, cause: None, stack: Vec::new() });
     }
 
     /// An exception that caused the last one.
     fn push_cause(&mut self, kind: &'a str, message: Cow<'a, str>) {
-        let remote = self.list.last().and_then(|last| last.remote);
-        let effect = self.list.len().saturating_sub(1);
+        let remote = self.list.last().and_then(|effect| effect.remote);
         self.push(kind, message, remote);
-        let cause = self.list.last().map(|last| last.id.clone());
-        if let Some(effect) = self.list.get_mut(effect) {
-            effect.cause = cause;
+        if let [.., effect, cause] = self.list.as_mut_slice() {
+            effect.cause = Some(cause.id);
         }
     }
 
@@ -186,7 +184,7 @@ mod tests {
         parse(trace, &mut exceptions);
         let list = exceptions.list;
         for pair in list.windows(2) {
-            assert_eq!(pair[0].cause.as_deref(), Some(pair[1].id.as_str()), "the chain is whole");
+            assert_eq!(pair[0].cause, Some(pair[1].id), "the chain is whole");
         }
         assert_eq!(list.last().unwrap().cause, None);
         list.iter()

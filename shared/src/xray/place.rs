@@ -1,12 +1,12 @@
-//! The `aws` block: where the span ran, from the resource, and the call to AWS that it made, from the span.
+//! Where a span ran, from its resource: the greater part of the `aws` block.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::attributes::{Attributes, find_last, text};
-use super::document::{Aws, AwsCall};
+use super::attributes::{Attributes, find_last, item, text};
+use super::call::call;
+use super::document::Aws;
 use super::json::raw;
-use super::keys::Key;
 use crate::otlp::{KeyValue, Value};
 
 /// What the resource tells, written once.
@@ -51,48 +51,6 @@ impl Place {
             xray: self.xray.as_deref(),
             call: call(self.account_id.as_deref(), attributes),
         }
-    }
-}
-
-/// Where two keys of one meaning both carry a value, the one named first here counts.
-fn call<'a>(own_account: Option<&'a str>, attributes: &Attributes<'a>) -> AwsCall<'a> {
-    let get = |key| attributes.last_text(key);
-    let either = |first, second| get(first).or_else(|| get(second));
-    let operation = if attributes.has(Key::AwsOperation) { Key::AwsOperation } else { Key::RpcMethod };
-    let mut call = AwsCall {
-        account_id: match attributes.last(Key::AwsAccountId) {
-            Some(pair) if pair.value().is_some() => Some(text(pair)).filter(|text| !text.is_empty()),
-            _ => own_account,
-        },
-        operation: get(operation),
-        region: get(Key::AwsRegion),
-        request_id: either(Key::AwsRequestId, Key::AwsRequestIdCamel),
-        queue_url: match attributes.has(Key::MessagingUrl) {
-            true => get(Key::MessagingUrl),
-            false => either(Key::AwsQueueUrl, Key::AwsQueueUrlDotted),
-        },
-        table_name: either(Key::AwsTableName, Key::AwsTableNameDotted),
-        table_names: Vec::new(),
-    };
-    match attributes.last(Key::DynamoDbTableNames).and_then(KeyValue::value) {
-        Some(Value::String(name)) => call.table_name = Some(name.as_str()).filter(|name| !name.is_empty()),
-        Some(Value::Array(names)) => match names.values.as_slice() {
-            [] => {}
-            [one] => call.table_name = Some(item(one.value.as_ref())).filter(|name| !name.is_empty()),
-            all => {
-                call.table_name = None;
-                call.table_names = all.iter().map(|name| item(name.value.as_ref())).collect();
-            }
-        },
-        _ => {}
-    }
-    call
-}
-
-fn item(value: Option<&Value>) -> &str {
-    match value {
-        Some(Value::String(text)) => text,
-        _ => "",
     }
 }
 
@@ -251,7 +209,7 @@ fn cloudwatch_logs(resource: &[KeyValue], setting: &[String]) -> Option<Box<RawV
 /// A list, or a text in which `&` parts the entries: environment variables know no lists.
 fn listed<'a>(resource: &'a [KeyValue], key: &str) -> Vec<&'a str> {
     match find_last(resource, key).and_then(KeyValue::value) {
-        Some(Value::Array(list)) => list.values.iter().map(|value| item(value.value.as_ref())).collect(),
+        Some(Value::Array(list)) => list.values.iter().map(item).collect(),
         Some(Value::String(text)) => text.split('&').filter(|part| !part.is_empty()).collect(),
         _ => Vec::new(),
     }
@@ -259,7 +217,7 @@ fn listed<'a>(resource: &'a [KeyValue], key: &str) -> Vec<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::attributes::tests::{attributes, pair, pairs};
+    use super::super::attributes::tests::{pair, pairs};
     use super::super::json::write;
     use super::*;
 
@@ -319,36 +277,5 @@ mod tests {
         let from_names = r#"{"cloudwatch_logs":[{"log_group":"a"},{"log_group":"b"}],X}"#;
         assert_eq!(place(&[names, none.clone()], &["c"]), from_names);
         assert_eq!(place(&[none], &["c"]), r#"{"cloudwatch_logs":[{"log_group":"c"}],X}"#);
-    }
-
-    #[test]
-    fn the_call_follows_from_the_span() {
-        let of = |pairs: &[KeyValue]| {
-            let mut json = Vec::new();
-            write(&mut json, &call(Some("own"), &attributes(pairs))).unwrap();
-            String::from_utf8(json).unwrap().replace(r#""account_id":"own""#, "A")
-        };
-        for (pairs, expected) in [
-            (vec![pair("rpc.method", "Get")], r#"{A,"operation":"Get"}"#),
-            (vec![pair("rpc.method", "Get"), pair("aws.operation", "Put")], r#"{A,"operation":"Put"}"#),
-            (vec![pair("rpc.method", "Get"), pair("aws.operation", 1)], "{A}"),
-            (vec![pair("aws.account_id", "7")], r#"{"account_id":"7"}"#),
-            (vec![pair("aws.account_id", 7)], "{}"),
-            (vec![KeyValue { key: "aws.account_id".into(), value: None }], "{A}"),
-            (vec![pair("aws.requestId", "b"), pair("aws.request_id", "a")], r#"{A,"request_id":"a"}"#),
-            (vec![pair("aws.queue.url", "b"), pair("messaging.url", "m")], r#"{A,"queue_url":"m"}"#),
-            (vec![pair("aws.table.name", "t")], r#"{A,"table_name":"t"}"#),
-            (
-                vec![pair("aws.table.name", "t"), pair("aws.dynamodb.table_names", vec!["u"])],
-                r#"{A,"table_name":"u"}"#,
-            ),
-            (
-                vec![pair("aws.table.name", "t"), pair("aws.dynamodb.table_names", vec!["u", "v"])],
-                r#"{A,"table_names":["u","v"]}"#,
-            ),
-            (vec![pair("aws.dynamodb.table_names", "w")], r#"{A,"table_name":"w"}"#),
-        ] {
-            assert_eq!(of(&pairs), expected, "{pairs:?}");
-        }
     }
 }
