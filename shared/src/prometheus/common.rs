@@ -83,3 +83,53 @@ fn scope_labels(scope: &Scope) -> Vec<Label> {
     );
     labels
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{attributes, gauge, point, request, shown};
+    use crate::otlp::Scope;
+
+    #[test]
+    fn labels_come_together_by_rank() {
+        for (resource, own, want) in [
+            (vec![], vec![("b", "1"), ("a", "2")], "g{a=2,b=1} 1@5"),
+            (vec![], vec![("a", ""), ("b", "1")], "g{b=1} 1@5"),
+            (vec![("a", "r")], vec![("a", "p")], "g{a=r} 1@5"),
+            (vec![("a", "")], vec![("a", "p")], "g{} 1@5"),
+            (vec![], vec![("a_b", "2"), ("a.b", "1")], "g{a_b=1;2} 1@5"),
+            (vec![("a_b", "r")], vec![("a.b", "p")], "g{a_b=p;r} 1@5"),
+            (vec![("a.b", "r"), ("z", "r")], vec![("a_b", "p"), ("c", "p")], "g{a_b=r;p,c=p,z=r} 1@5"),
+            (vec![("a.b", "same")], vec![("a_b", "same")], "g{a_b=same} 1@5"),
+            (vec![("a", "1"), ("a", "2")], vec![], "g{a=2} 1@5"),
+            (vec![], vec![("__name__", "x"), ("le", "y")], "g{le=y} 1@5"),
+            (vec![("", "x"), ("b", "r")], vec![("a", "p")], "g{a=p,b=r} 1@5"),
+            (vec![], vec![("", "x")], "label_name: 1"),
+            (vec![], vec![("", "")], "g{} 1@5"),
+        ] {
+            let series = shown(&request(&resource, None, vec![gauge(vec![point(&own)])]));
+            assert_eq!(series[0], want, "{resource:?} {own:?}");
+        }
+    }
+
+    #[test]
+    fn job_and_instance_win_over_attributes() {
+        let resource = [("service.name", "s"), ("service.instance.id", "i"), ("job", "r")];
+        let own = point(&[("instance", "p"), ("otel.scope.name", "p")]);
+        let scope = Scope { name: "lib".to_owned(), ..Scope::default() };
+        assert_eq!(
+            shown(&request(&resource, Some(scope), vec![gauge(vec![own])]))[0],
+            "g{instance=i,job=s,otel_scope_name=lib,service_instance_id=i,service_name=s} 1@5"
+        );
+    }
+
+    #[test]
+    fn a_scope_gives_its_name_version_and_attributes() {
+        let given =
+            [("k.x", "1"), ("name", "no"), ("version", "no"), ("schema_url", "no"), ("e", ""), ("_u", "2")];
+        let scope = Scope { name: String::new(), version: "7".to_owned(), attributes: attributes(&given) };
+        assert_eq!(
+            shown(&request(&[], Some(scope), vec![gauge(vec![point(&[])])])),
+            ["g{otel_scope_k_x=1,otel_scope_u=2,otel_scope_version=7} 1@5"]
+        );
+    }
+}

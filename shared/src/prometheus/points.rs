@@ -252,3 +252,182 @@ fn number_text(number: f64) -> String {
         number.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::testing::{gauge, metric, point, request, shown},
+        *,
+    };
+    use crate::otlp::{
+        Exemplar, ExemplarValue, ExponentialHistogram, Gauge, Histogram, Quantile, Sum, Summary,
+    };
+
+    const AT_NS: u64 = 5_999_999;
+
+    fn lines(metric: Metric) -> Vec<String> {
+        shown(&request(&[], None, vec![metric]))
+    }
+
+    fn exemplars(values: &[f64]) -> Vec<Exemplar> {
+        let one =
+            |value: &f64| Exemplar { value: Some(ExemplarValue::Double(*value)), ..Exemplar::default() };
+        values.iter().map(one).collect()
+    }
+
+    fn sum(temporality: i32, monotonic: bool) -> Metric {
+        let mut point = point(&[]);
+        point.exemplars = exemplars(&[7.0]);
+        metric("s", MetricData::Sum(Sum { points: vec![point], temporality, monotonic }))
+    }
+
+    fn histogram(bounds: &[f64], counts: &[u64], count: u64, flags: u32) -> Metric {
+        let point = HistogramPoint {
+            time_unix_nano: AT_NS,
+            count,
+            sum: (count > 0).then_some(2.5),
+            bucket_counts: counts.to_vec(),
+            explicit_bounds: bounds.to_vec(),
+            exemplars: exemplars(&[0.5, 1.0, 1.5, 99.0]),
+            flags,
+            ..HistogramPoint::default()
+        };
+        metric("h", MetricData::Histogram(Histogram { points: vec![point], temporality: 2 }))
+    }
+
+    #[test]
+    fn a_number_is_taken_as_it_is() {
+        for (value, want) in [
+            (Some(NumberValue::Int(-3)), "-3"),
+            (Some(NumberValue::Double(0.25)), "0.25"),
+            (Some(NumberValue::Double(f64::NAN)), "NaN"),
+            (None, "0"),
+        ] {
+            assert_eq!(lines(gauge(vec![NumberPoint { value, ..point(&[]) }])), [format!("g{{}} {want}@5")]);
+        }
+        let stale = NumberPoint { flags: 3, ..point(&[]) };
+        assert_eq!(lines(gauge(vec![stale])), ["g{} stale@5"], "whatever its value");
+    }
+
+    #[test]
+    fn sums_and_histograms_count_from_the_start_or_not_at_all() {
+        for (temporality, monotonic, want) in [
+            (2, true, "s_total{} 1@5 # 7"),
+            (2, false, "s{} 1@5"),
+            (1, true, "delta_temporality: 1"),
+            (0, true, "unspecified_temporality: 1"),
+            (9, false, "unspecified_temporality: 1"),
+        ] {
+            assert_eq!(lines(sum(temporality, monotonic)), [want]);
+        }
+        for (temporality, reason) in [(1, "delta_temporality: 2"), (0, "unspecified_temporality: 2")] {
+            let points = vec![HistogramPoint::default(); 2];
+            assert_eq!(
+                lines(metric("h", MetricData::Histogram(Histogram { points, temporality }))),
+                [reason]
+            );
+            let points = vec![ExponentialHistogramPoint::default(); 2];
+            let data = MetricData::ExponentialHistogram(ExponentialHistogram { points, temporality });
+            assert_eq!(lines(metric("h", data)), [reason]);
+        }
+    }
+
+    #[test]
+    fn a_histogram_becomes_its_sum_count_and_buckets() {
+        assert_eq!(
+            lines(histogram(&[1.0, 2_500_000.0], &[2, 1, 4], 7, 0)),
+            [
+                "h_sum{} 2.5@5",
+                "h_count{} 7@5",
+                "h_bucket{le=1} 2@5 # 0.5 # 1",
+                "h_bucket{le=2500000} 3@5 # 1.5 # 99",
+                "h_bucket{le=+Inf} 7@5",
+            ]
+        );
+        assert_eq!(
+            lines(histogram(&[], &[], 0, 0)),
+            ["h_count{} 0@5", "h_bucket{le=+Inf} 0@5 # 0.5 # 1 # 1.5 # 99"],
+            "no sum, no bounds"
+        );
+        assert_eq!(
+            lines(histogram(&[1.0, 2.0, 3.0], &[4], 9, 0))[2..],
+            ["h_bucket{le=1} 4@5 # 0.5 # 1", "h_bucket{le=+Inf} 9@5 # 1.5 # 99"],
+            "fewer counts than bounds"
+        );
+        assert_eq!(
+            lines(histogram(&[f64::INFINITY], &[4], 4, 0))[2..],
+            ["h_bucket{le=+Inf} 4@5 4@5 # 0.5 # 1 # 1.5 # 99"],
+            "a bound of infinity of its own"
+        );
+        assert_eq!(
+            lines(histogram(&[1.0], &[2, 1], 3, NO_RECORDED_VALUE)),
+            [
+                "h_sum{} stale@5",
+                "h_count{} stale@5",
+                "h_bucket{le=1} stale@5 # 0.5 # 1",
+                "h_bucket{le=+Inf} stale@5 # 1.5 # 99"
+            ]
+        );
+        assert_eq!(
+            lines(histogram(&[1.0, 2.0], &[u64::MAX, 1], 1, 0))[3],
+            format!("h_bucket{{le=2}} {}@5 # 1.5", u64::MAX as f64)
+        );
+    }
+
+    #[test]
+    fn a_summary_becomes_its_sum_count_and_quantiles() {
+        let summary = |flags| {
+            let quantiles =
+                vec![Quantile { quantile: 0.5, value: 1.5 }, Quantile { quantile: 1.0, value: 9.0 }];
+            let point = SummaryPoint {
+                time_unix_nano: AT_NS,
+                count: 4,
+                sum: 7.5,
+                quantiles,
+                flags,
+                ..SummaryPoint::default()
+            };
+            metric("s", MetricData::Summary(Summary { points: vec![point] }))
+        };
+        let want = |values: [&str; 4]| {
+            let heads = ["s_sum{}", "s_count{}", "s{quantile=0.5}", "s{quantile=1}"];
+            heads.into_iter().zip(values).map(|(head, value)| format!("{head} {value}@5")).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(summary(0)), want(["7.5", "4", "1.5", "9"]));
+        assert_eq!(lines(summary(NO_RECORDED_VALUE)), want(["stale"; 4]));
+    }
+
+    #[test]
+    fn what_has_no_name_or_is_too_coarse_is_counted() {
+        let points = vec![point(&[]), point(&[])];
+        assert_eq!(lines(metric("...", MetricData::Gauge(Gauge { points }))), ["metric_name: 2"]);
+        let coarse = ExponentialHistogramPoint { scale: -5, ..ExponentialHistogramPoint::default() };
+        let data = ExponentialHistogram { points: vec![coarse], temporality: 2 };
+        assert_eq!(lines(metric("e", MetricData::ExponentialHistogram(data))), ["exponential_scale: 1"]);
+        assert_eq!(lines(metric("...", MetricData::Gauge(Gauge { points: vec![] }))), [""; 0]);
+        assert_eq!(lines(Metric { name: "n".to_owned(), ..Metric::default() }), [""; 0]);
+    }
+
+    #[test]
+    fn a_bound_is_written_in_the_shortest_way() {
+        for (number, want) in [
+            (1.0, "1"),
+            (0.005, "0.005"),
+            (2_500_000.0, "2500000"),
+            (1e-7, "0.0000001"),
+            (1e22, "10000000000000000000000"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(number_text(number), want);
+        }
+    }
+
+    #[test]
+    fn times_are_cut_to_milliseconds() {
+        for (nanos, want) in [(0, 0), (999_999, 0), (1_999_999, 1), (u64::MAX, 18_446_744_073_709)] {
+            assert_eq!(at(nanos), UnixMillis(want));
+        }
+    }
+}

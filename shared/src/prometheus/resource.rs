@@ -109,3 +109,49 @@ fn target(given: &[KeyValue]) -> Vec<Label> {
     let instance = set(SERVICE_INSTANCE_ID);
     job.map(|job| label("job", job)).into_iter().chain(instance.map(|i| label("instance", i))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{gauge, point, request, shown};
+
+    #[test]
+    fn job_and_instance_come_from_the_service() {
+        for (resource, want) in [
+            (vec![("service.name", "s")], "g{job=s,service_name=s} 1@5"),
+            (
+                vec![("service.name", "s"), ("service.namespace", "n")],
+                "g{job=n/s,service_name=s,service_namespace=n} 1@5",
+            ),
+            (vec![("service.name", "s"), ("service.namespace", "")], "g{job=/s,service_name=s} 1@5"),
+            (vec![("service.name", ""), ("service.namespace", "n")], "g{service_namespace=n} 1@5"),
+            (vec![("service.instance.id", "i")], "g{instance=i,service_instance_id=i} 1@5"),
+            (vec![("service.instance.id", "")], "g{} 1@5"),
+        ] {
+            assert_eq!(shown(&request(&resource, None, vec![gauge(vec![point(&[])])])), [want]);
+        }
+    }
+
+    #[test]
+    fn a_resource_that_has_more_to_tell_gets_target_info() {
+        let service = ("service.name", "s");
+        for (more, want) in [
+            (vec![("a.b", "1")], Some("target_info{a_b=1,job=s} 1@5")),
+            (vec![("a.b", "1"), ("a_b", "2")], Some("target_info{a_b=1;2,job=s} 1@5")),
+            (vec![("a..b", "1"), ("_p", "2")], Some("target_info{_p=2,a__b=1,job=s} 1@5")),
+            (vec![("e", "")], Some("target_info{job=s} 1@5")),
+            (vec![("...", "1"), ("a", "2")], None),
+            (vec![("service.namespace", "n"), ("service.instance.id", "i")], None),
+            (vec![], None),
+        ] {
+            let resource: Vec<_> = more.iter().copied().chain([service]).collect();
+            let series = shown(&request(&resource, None, vec![gauge(vec![point(&[])])]));
+            assert_eq!(series.get(1).map(String::as_str), want, "{more:?}");
+        }
+        let anonymous = shown(&request(&[("a", "1")], None, vec![gauge(vec![point(&[])])]));
+        assert_eq!(anonymous, ["g{a=1} 1@5"], "nothing could be joined to it");
+        let mut timeless = point(&[]);
+        timeless.time_unix_nano = 0;
+        let timeless = shown(&request(&[service, ("a", "1")], None, vec![gauge(vec![timeless])]));
+        assert_eq!(timeless, ["g{a=1,job=s,service_name=s} 1@0"], "no point has a time");
+    }
+}
