@@ -1,0 +1,25 @@
+//! The real binary, between a fake metadata endpoint and a puller that signs by hand.
+
+mod http;
+mod metadata;
+mod process;
+mod puller;
+mod pulling;
+mod receiving;
+mod sampling;
+mod starting;
+mod stopping;
+
+use std::time::{Duration, Instant};
+
+/// Waits until `condition` gives something, and fails with `what` if it never does.
+fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < end, "{what} did not come true");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

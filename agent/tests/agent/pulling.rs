@@ -1,0 +1,179 @@
+//! Pulls and acks.
+
+use std::{io::Read, time::Duration};
+
+use siphon_core::wire::{BootId, Cursor, Cursors, Kind, RefusalCode, signature::Key};
+
+use crate::{
+    eventually,
+    http::{connect, send},
+    metadata::{Metadata, Mood, TASK_ARN},
+    process::{Agent, KEY},
+    puller::{Puller, count, cursors, refusal},
+    receiving::{metrics, spans},
+};
+
+#[test]
+fn what_is_pulled_comes_again_until_it_is_acknowledged() {
+    let (agent, puller) = Agent::known(&Metadata::start(), &[("SIPHON_SAMPLE_INTERVAL", "1h")]);
+    let (trace, metric) = (spans(3, 0), metrics(2));
+    assert_eq!(agent.post("/v1/traces", &trace).status, 200);
+    assert_eq!(agent.post("/v1/metrics", &metric).status, 200);
+    let first = eventually("three records", || puller.pull().ok().filter(|page| page.records.len() == 3));
+    let of_kind = |kind| first.records.iter().find(|record| record.kind == kind).unwrap();
+    assert_eq!(of_kind(Kind::OtlpTraces).payload, trace, "as received");
+    assert_eq!(of_kind(Kind::OtlpMetrics).payload, metric, "as received");
+    assert!(String::from_utf8_lossy(&of_kind(Kind::Ecs).payload).contains(TASK_ARN));
+    assert!(String::from_utf8_lossy(&first.task).contains(TASK_ARN));
+    assert_eq!((first.head.container.as_str(), first.head.stopping), ("container-1", false));
+    assert_eq!(puller.pull().unwrap().records, first.records);
+
+    let half = Cursors { traces: Cursor(0), ..cursors(&first) };
+    puller.ack_as(first.head.boot, half).unwrap();
+    let rest = puller.pull().unwrap();
+    assert_eq!(rest.records.iter().map(|record| record.kind).collect::<Vec<_>>(), [Kind::OtlpTraces]);
+    puller.ack(&rest).unwrap();
+    let empty = puller.pull().unwrap();
+    assert!(empty.records.is_empty());
+    assert_eq!(count(&empty, "accepted_items", "otlp_traces", ""), 3);
+    assert_eq!(count(&empty, "accepted_items", "otlp_metrics", ""), 2);
+    for kind in Kind::ALL {
+        assert_eq!(count(&empty, "acked_records", kind.name(), ""), 1, "{kind:?}");
+        assert!(count(&empty, "handed_out_records", kind.name(), "") >= 2, "{kind:?}");
+    }
+}
+
+#[test]
+fn an_ack_of_another_boot_or_of_the_future_is_refused() {
+    let (_agent, puller) = Agent::known(&Metadata::start(), &[]);
+    let page = eventually("a reading", || puller.pull().ok().filter(|page| !page.records.is_empty()));
+    assert_eq!(puller.ack_as(BootId([0; 16]), cursors(&page)), Err(RefusalCode::OtherBoot));
+    let beyond = Cursors { metrics: Cursor(1_000_000), ..cursors(&page) };
+    assert_eq!(puller.ack_as(page.head.boot, beyond), Err(RefusalCode::BeyondHandedOut));
+    puller.ack(&page).unwrap();
+    puller.ack(&page).unwrap();
+    assert_eq!(puller.count("refused_pulls", "ack", "other_boot"), 1);
+}
+
+#[test]
+fn who_has_another_key_learns_nothing_and_the_log_keeps_the_secret() {
+    let (agent, mut puller) = Agent::known(&Metadata::start(), &[]);
+    puller.key = Key::from_hex(&"ab".repeat(32)).unwrap();
+    let signed = puller.sign_pull();
+    let reply = puller.send(&signed);
+    assert_eq!((refusal(&reply), reply.header("siphon-signature")), (RefusalCode::BadSignature, None));
+    assert!(!reply.text().contains("arn:"));
+    let unsigned = send(agent.pull, "POST", "/v1/pull", &[], b"{}");
+    assert_eq!(refusal(&unsigned), RefusalCode::BadSignature);
+    let elsewhere = send(agent.pull, "GET", "/secrets", &[], b"");
+    assert_eq!(refusal(&elsewhere), RefusalCode::BadSignature, "not even which paths there are");
+
+    let warnings = eventually("a warning", || Some(agent.logged("not believed")).filter(|w| !w.is_empty()));
+    assert_eq!(warnings.len(), 1, "one line for all: {warnings:?}");
+    assert!(warnings[0].contains("peer=127.0.0.1:") && warnings[0].contains("code=bad_signature"));
+    assert!(agent.logged(KEY).is_empty() && agent.logged(&"ab".repeat(32)).is_empty());
+    let right = Puller::new(agent.pull);
+    assert_eq!(right.count("refused_pulls", "pull", "bad_signature"), 2);
+}
+
+#[test]
+fn a_request_is_believed_once_and_within_a_minute() {
+    let (_agent, mut puller) = Agent::known(&Metadata::start(), &[]);
+    let signed = puller.sign_pull();
+    assert_eq!(puller.trusted(&signed).status, 200);
+    assert_eq!(refusal(&puller.trusted(&signed)), RefusalCode::Replayed);
+    for skew_ms in [-61_000, 61_000] {
+        puller.skew_ms = skew_ms;
+        assert_eq!(puller.pull().unwrap_err(), RefusalCode::Expired, "{skew_ms}");
+    }
+    puller.skew_ms = 50_000;
+    assert!(puller.pull().is_ok());
+}
+
+#[test]
+fn a_pull_meant_for_another_task_is_refused() {
+    let (_agent, mut puller) = Agent::known(&Metadata::start(), &[]);
+    puller.task_arn = TASK_ARN.replace("0123", "9999");
+    assert_eq!(puller.pull().unwrap_err(), RefusalCode::OtherTask);
+    let signed = puller.sign("/v1/pull", b"{\"task_arn\":1}".to_vec());
+    assert_eq!(refusal(&puller.trusted(&signed)), RefusalCode::BadRequest);
+    let signed = puller.sign("/v1/elsewhere", Vec::new());
+    assert_eq!(refusal(&puller.trusted(&signed)), RefusalCode::NotFound);
+    let signed = puller.sign("/v1/pull", vec![b' '; 9000]);
+    assert_eq!(refusal(&puller.send(&signed)), RefusalCode::TooLarge);
+}
+
+#[test]
+fn no_pull_is_answered_before_the_task_is_known() {
+    let metadata = Metadata::start();
+    metadata.set(Mood::Status(500), Mood::Good);
+    let agent = Agent::start(&metadata, &[]);
+    let puller = Puller::new(agent.pull);
+    agent.post("/v1/traces", &spans(1, 0));
+    assert_eq!(puller.pull().unwrap_err(), RefusalCode::IdentityUnknown);
+    metadata.set(Mood::Good, Mood::Good);
+    let page = eventually("a pull", || puller.pull().ok());
+    assert_eq!(count(&page, "accepted_records", "otlp_traces", ""), 1, "what came before is kept");
+}
+
+#[test]
+fn one_puller_at_a_time() {
+    let (agent, mut first) = Agent::known(&Metadata::start(), &[]);
+    let second = Puller::new(agent.pull);
+    first.lease_ms = 700;
+    eventually("a reading", || first.pull().ok().filter(|page| !page.records.is_empty()));
+    assert_eq!(second.pull().unwrap_err(), RefusalCode::Leased);
+    assert!(first.pull().is_ok(), "its holder may pull again");
+    std::thread::sleep(Duration::from_millis(800));
+    let page = second.pull().unwrap();
+    assert_eq!(first.pull().unwrap_err(), RefusalCode::Leased);
+    first.ack(&page).unwrap();
+    assert_eq!(first.pull().unwrap_err(), RefusalCode::Leased, "only its holder gives a lease back");
+    second.ack(&page).unwrap();
+    assert!(first.pull().is_ok());
+}
+
+#[test]
+fn a_full_share_loses_its_oldest_by_kind_and_leaves_the_other_alone() {
+    let environment = [("SIPHON_SPOOL_MAX_BYTES", "65536"), ("SIPHON_SAMPLE_INTERVAL", "1h")];
+    let (agent, puller) = Agent::known(&Metadata::start(), &environment);
+    for _ in 0..20 {
+        assert_eq!(agent.post("/v1/traces", &spans(1, 4000)).status, 200);
+    }
+    let page = eventually("the reading", || {
+        puller.pull().ok().filter(|page| page.records.iter().any(|record| record.kind == Kind::Ecs))
+    });
+    let traces: Vec<_> =
+        page.records.iter().filter(|r| r.kind == Kind::OtlpTraces).map(|r| r.sequence).collect();
+    assert_eq!(traces, (12..20).collect::<Vec<_>>(), "the newest that fit");
+    assert_eq!(count(&page, "dropped_records", "otlp_traces", "spool_full"), 12);
+    assert_eq!(count(&page, "dropped_records", "ecs", "spool_full"), 0);
+    assert!(!agent.logged("spool is full").is_empty());
+}
+
+#[test]
+fn a_page_keeps_to_its_limit_but_never_stays_empty() {
+    let (agent, mut puller) = Agent::known(&Metadata::start(), &[("SIPHON_SAMPLE_INTERVAL", "1h")]);
+    for _ in 0..10 {
+        agent.post("/v1/traces", &spans(1, 4000));
+    }
+    puller.max_bytes = 10_000;
+    let page = eventually("traces only", || {
+        let page = puller.pull().unwrap();
+        puller.ack_as(page.head.boot, Cursors { traces: Cursor(0), ..cursors(&page) }).unwrap();
+        (page.share(siphon_core::wire::Share::Metrics).count() == 0).then_some(page)
+    });
+    assert_eq!((page.records.len(), page.head.traces.remaining_records), (2, 8));
+    puller.max_bytes = 0;
+    assert_eq!(puller.pull().unwrap().records.len(), 1);
+}
+
+#[test]
+fn more_connections_than_places_are_closed() {
+    let (agent, puller) = Agent::known(&Metadata::start(), &[]);
+    let mut idle: Vec<_> = (0..16).map(|_| connect(agent.pull)).collect();
+    let mut one_more = connect(agent.pull);
+    assert_eq!(one_more.read(&mut [0; 1]).unwrap_or(0), 0, "closed");
+    idle.clear();
+    eventually("a free place", || std::panic::catch_unwind(|| puller.pull().is_ok()).ok());
+}

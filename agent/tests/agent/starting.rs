@@ -1,0 +1,72 @@
+//! Start, settings, health.
+
+use std::net::{SocketAddr, TcpListener};
+
+use crate::{
+    http::send,
+    metadata::Metadata,
+    process::{Agent, KEY, command},
+};
+
+#[test]
+fn every_bad_setting_is_reported_at_once() {
+    let output =
+        command(&[("SIPHON_KEY", "tooshort"), ("SIPHON_GRACE", "soon"), ("SIPHON_LOG_LEVEL", "loud")])
+            .output()
+            .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    for name in ["SIPHON_KEY", "SIPHON_GRACE", "SIPHON_LOG_LEVEL"] {
+        assert!(text.contains(&format!("{name}: accepted: ")), "{text}");
+    }
+    assert!(!text.contains("tooshort"), "{text}");
+}
+
+#[test]
+fn a_taken_address_is_named_with_its_setting() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let environment = [
+        ("SIPHON_KEY", KEY),
+        ("SIPHON_PULL_ADDRESS", address.as_str()),
+        ("SIPHON_OTLP_HTTP_ADDRESS", "127.0.0.1:0"),
+    ];
+    let output = command(&environment).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text.contains(&address) && text.contains("SIPHON_PULL_ADDRESS"), "{text}");
+}
+
+fn health(pull: SocketAddr) -> (Option<i32>, String) {
+    let output = command(&[("SIPHON_PULL_ADDRESS", &pull.to_string())]).arg("health").output().unwrap();
+    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
+#[test]
+fn health_is_the_exit_code() {
+    let agent = Agent::start(&Metadata::start(), &[("SIPHON_PULL_ADDRESS", "127.0.0.9:0")]);
+    let (code, line) = health(agent.pull);
+    assert_eq!((code, line.lines().count()), (Some(0), 1), "{line}");
+    let reply = send(agent.pull, "GET", "/health", &[], b"");
+    assert_eq!((reply.status, reply.text().starts_with("{\"status\":\"ok\"")), (200, true));
+    let pull = agent.pull;
+    drop(agent);
+    let (code, line) = health(pull);
+    assert_eq!((code, line.lines().count()), (Some(1), 1), "{line}");
+}
+
+#[test]
+fn health_is_not_what_another_service_answers() {
+    let agent = Agent::start(&Metadata::start(), &[]);
+    assert_eq!(health(agent.otlp).0, Some(1), "the OTLP port answers 404");
+}
+
+#[test]
+fn the_command_line_is_small() {
+    let version = command(&[]).arg("--version").output().unwrap();
+    assert_eq!(
+        String::from_utf8(version.stdout).unwrap(),
+        format!("siphon-agent {}\n", env!("CARGO_PKG_VERSION"))
+    );
+    assert_eq!(command(&[]).arg("--nonsense").output().unwrap().status.code(), Some(2));
+}

@@ -1,0 +1,65 @@
+//! SIGTERM.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    eventually,
+    metadata::{Metadata, Mood},
+    process::Agent,
+    receiving::spans,
+};
+
+#[test]
+fn a_stopping_agent_takes_a_last_reading_and_serves_until_all_is_acknowledged() {
+    let metadata = Metadata::start();
+    let (mut agent, puller) = Agent::known(&metadata, &[("SIPHON_SAMPLE_INTERVAL", "1h")]);
+    let page = eventually("the first reading", || puller.pull().ok().filter(|page| !page.records.is_empty()));
+    puller.ack(&page).unwrap();
+    agent.signal("TERM");
+    let page = eventually("stopping", || puller.pull().ok().filter(|page| page.head.stopping));
+    assert_eq!((page.records.len(), metadata.readings()), (1, 2), "the last reading");
+    assert_eq!(agent.post("/v1/traces", &spans(1, 0)).status, 200, "an application may still flush");
+    puller.ack(&page).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(agent.exit_code(), None, "the flushed spans are not delivered yet");
+    let page = puller.pull().unwrap();
+    assert_eq!(page.records.len(), 1);
+    puller.ack(&page).unwrap();
+    let end = Instant::now();
+    assert_eq!(eventually("its end", || agent.exit_code()), 0);
+    assert!(end.elapsed() < Duration::from_secs(3));
+    assert!(!agent.logged("drained").is_empty());
+}
+
+#[test]
+fn a_stopping_agent_that_nobody_pulls_ends_with_its_grace_and_says_what_is_lost() {
+    let (mut agent, _) = Agent::known(&Metadata::start(), &[("SIPHON_GRACE", "700ms")]);
+    agent.post("/v1/traces", &spans(1, 0));
+    let start = Instant::now();
+    agent.signal("TERM");
+    assert_eq!(eventually("its end", || agent.exit_code()), 0);
+    assert!((Duration::from_millis(600)..Duration::from_secs(5)).contains(&start.elapsed()));
+    let lost = agent.logged("they are lost");
+    assert!(lost.len() == 1 && lost[0].contains("why=\"grace is over\""), "{lost:?}");
+}
+
+#[test]
+fn a_hanging_metadata_endpoint_does_not_outlast_the_grace() {
+    let metadata = Metadata::start();
+    let (mut agent, _) = Agent::known(&metadata, &[("SIPHON_GRACE", "500ms")]);
+    metadata.set(Mood::Hang, Mood::Hang);
+    std::thread::sleep(Duration::from_millis(300));
+    let start = Instant::now();
+    agent.signal("INT");
+    assert_eq!(eventually("its end", || agent.exit_code()), 0);
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let (mut agent, _) = Agent::known(&Metadata::start(), &[]);
+    agent.signal("TERM");
+    eventually("stopping", || agent.logged("stopping").first().cloned());
+    agent.signal("TERM");
+    assert_eq!(eventually("its end", || agent.exit_code()), 0);
+}
