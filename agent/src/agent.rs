@@ -43,8 +43,8 @@ pub struct Agent {
     pub stopping: Cell<bool>,
     /// Memory of OTLP bodies in flight.
     pub bodies: Rc<Budget>,
-    /// Something was acknowledged, or a body has left flight.
-    pub moved: Notify,
+    /// Something was acknowledged.
+    pub acked: Notify,
     loss_log: RefCell<Throttle>,
 }
 
@@ -76,7 +76,7 @@ impl Agent {
             identity: RefCell::default(),
             stopping: Cell::new(false),
             bodies: Rc::new(Budget::new(settings.otlp_max_body_bytes + SMALL_BODIES_BYTES)),
-            moved: Notify::new(),
+            acked: Notify::new(),
             loss_log: RefCell::new(Throttle::new(Duration::from_secs(60))),
             settings,
         }
@@ -122,8 +122,14 @@ impl Agent {
 
     /// Returns once nothing is left to hand out and nothing is on its way in.
     pub async fn drained(&self) {
-        while self.spool.borrow().records() > 0 || !self.bodies.is_idle() {
-            self.moved.notified().await;
+        loop {
+            if self.spool.borrow().records() > 0 {
+                self.acked.notified().await;
+            } else if !self.bodies.is_idle() {
+                self.bodies.freed().await;
+            } else {
+                return;
+            }
         }
     }
 }

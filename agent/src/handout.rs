@@ -88,7 +88,7 @@ impl Handout {
         })?;
         self.agent.ledger.borrow_mut().acked(&acked);
         self.lease.borrow_mut().release(ack.lease);
-        self.agent.moved.notify_one();
+        self.agent.acked.notify_one();
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::{cell::Cell, ops::Deref, rc::Rc, time::Duration};
 
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
-use tokio::time::timeout;
+use tokio::{sync::Notify, time::timeout};
 
 /// What is allocated for a body before its first byte came, at most.
 const FIRST_ALLOCATION_BYTES: usize = 64 << 10;
@@ -18,19 +18,25 @@ const DISCARD_TIME: Duration = Duration::from_secs(5);
 pub struct Budget {
     free: Cell<usize>,
     total: usize,
+    freed: Notify,
 }
 
 impl Budget {
     /// A budget of `total` bytes, none of them taken.
     #[must_use]
-    pub const fn new(total: usize) -> Self {
-        Self { free: Cell::new(total), total }
+    pub fn new(total: usize) -> Self {
+        Self { free: Cell::new(total), total, freed: Notify::new() }
     }
 
     /// Whether no body is in flight.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
         self.free.get() == self.total
+    }
+
+    /// Waits until a body has left flight, or returns at once if one has since the last call.
+    pub async fn freed(&self) {
+        self.freed.notified().await;
     }
 
     fn take(&self, bytes: usize) -> Result<(), BodyError> {
@@ -40,6 +46,7 @@ impl Budget {
 
     fn give_back(&self, bytes: usize) {
         self.free.set(self.free.get() + bytes);
+        self.freed.notify_one();
     }
 }
 

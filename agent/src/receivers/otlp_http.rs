@@ -94,7 +94,6 @@ impl OtlpHttp {
             Err(error) => Err(unread(*error, limit)),
         };
         drop(received);
-        self.agent.moved.notify_one();
         if stored.is_err() {
             discard(body).await;
         }

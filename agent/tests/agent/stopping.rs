@@ -1,9 +1,13 @@
 //! SIGTERM.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
 
 use crate::{
     eventually,
+    http::{connect, request},
     metadata::{Metadata, Mood},
     process::Agent,
     receiving::spans,
@@ -41,6 +45,22 @@ fn a_stopping_agent_that_nobody_pulls_ends_with_its_grace_and_says_what_is_lost(
     assert!((Duration::from_millis(600)..Duration::from_secs(5)).contains(&start.elapsed()));
     let lost = agent.logged("they are lost");
     assert!(lost.len() == 1 && lost[0].contains("why=\"grace is over\""), "{lost:?}");
+}
+
+#[test]
+fn a_stopping_agent_waits_for_a_body_on_its_way_in_but_not_for_a_broken_one() {
+    let (mut agent, puller) = Agent::known(&Metadata::start(), &[("SIPHON_SAMPLE_INTERVAL", "1h")]);
+    let whole =
+        request("POST", "/v1/traces", &[("content-type", "application/x-protobuf")], &spans(1, 100), "close");
+    let mut arriving = connect(agent.otlp);
+    arriving.write_all(&whole[..whole.len() - 1]).unwrap();
+    agent.signal("TERM");
+    let page = eventually("stopping", || puller.pull().ok().filter(|page| page.head.stopping));
+    puller.ack(&page).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(agent.exit_code(), None);
+    drop(arriving);
+    assert_eq!(eventually("its end", || agent.exit_code()), 0);
 }
 
 #[test]
