@@ -1,0 +1,237 @@
+//! Talks to one agent: plain HTTP/1.1, proven both ways by the shared key.
+
+use std::{net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use siphon_core::{
+    shard::Target,
+    wire::{
+        ACK_PATH, Ack, MAX_PAGE_BYTES, PULL_PATH, Page, PageError, PullRequest, Refusal,
+        signature::{self, Key, Nonce, SignedRequest},
+    },
+};
+use tokio::{
+    net::TcpStream,
+    time::{timeout, timeout_at},
+};
+
+use crate::time::{Deadline, now};
+
+/// An agent in the same VPC answers within milliseconds; one that is gone never does.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// For one exchange, connecting included.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why an agent's data did not come, or its ack did not arrive. Its data stays with it.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// No connection: the task has ended, or a security group is in the way.
+    #[error("can't connect; is the task gone, does its security group admit this function's?")]
+    Unreachable(#[source] std::io::Error),
+    /// No answer in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// The connection broke, or what came back is no HTTP.
+    #[error("the connection broke")]
+    Broken(#[source] hyper::Error),
+    /// The answer is larger than any page.
+    #[error("the answer is over {MAX_PAGE_BYTES} bytes")]
+    TooLarge,
+    /// The answer is not signed with the shared key: something else listens at the address.
+    #[error(
+        "the answer, status {0}, is not signed with this key; do agent and function have the same SIPHON_KEY?"
+    )]
+    Unsigned(StatusCode),
+    /// The agent said no.
+    #[error("refused, {0}")]
+    Refused(#[source] Refusal),
+    /// Signed, but not what was asked for: agent and function are of different versions.
+    #[error("unexpected answer, status {0}; are agent and function of the same version?")]
+    Unexpected(StatusCode),
+    /// Signed, but no page: agent and function are of different versions.
+    #[error("unreadable page")]
+    Page(#[source] PageError),
+    /// The request could not be made.
+    #[error("the request could not be made: {0}")]
+    Request(String),
+}
+
+impl AgentError {
+    /// The name in the report.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Broken(_) => "broken",
+            Self::TooLarge => "too_large",
+            Self::Unsigned(_) => "unsigned",
+            Self::Refused(refusal) => refusal.code.name(),
+            Self::Unexpected(_) => "unexpected",
+            Self::Page(_) => "bad_page",
+            Self::Request(_) => "request",
+        }
+    }
+}
+
+/// One agent, and the connection to it: kept from pull to ack to pull.
+pub struct AgentClient<'a> {
+    address: SocketAddr,
+    key: &'a Key,
+    connection: Option<SendRequest<Full<Bytes>>>,
+}
+
+impl<'a> AgentClient<'a> {
+    /// Connects when first used.
+    #[must_use]
+    pub fn new(target: &Target, key: &'a Key) -> Self {
+        Self { address: SocketAddr::new(target.address, target.port), key, connection: None }
+    }
+
+    /// Asks for a page.
+    ///
+    /// # Errors
+    /// [`AgentError`]; nothing was handed out, or it will be handed out again.
+    pub async fn pull(&mut self, request: &PullRequest, deadline: Deadline) -> Result<Page, AgentError> {
+        let answer = self.exchange(PULL_PATH, request, deadline).await?;
+        match answer.status {
+            StatusCode::OK => Page::decode(answer.body).map_err(AgentError::Page),
+            other => Err(AgentError::Unexpected(other)),
+        }
+    }
+
+    /// Says what is stored, and gives the lease back.
+    ///
+    /// # Errors
+    /// [`AgentError`]; what is stored will be handed out, and written, again.
+    pub async fn ack(&mut self, ack: &Ack, deadline: Deadline) -> Result<(), AgentError> {
+        let answer = self.exchange(ACK_PATH, ack, deadline).await?;
+        match answer.status {
+            StatusCode::NO_CONTENT => Ok(()),
+            other => Err(AgentError::Unexpected(other)),
+        }
+    }
+
+    /// One signed request, one proven answer that is no refusal.
+    async fn exchange(
+        &mut self,
+        path: &str,
+        message: &impl Serialize,
+        deadline: Deadline,
+    ) -> Result<Answer, AgentError> {
+        let body = serde_json::to_vec(message).map_err(|error| AgentError::Request(error.to_string()))?;
+        let end = deadline.at().min(Deadline::after(EXCHANGE_TIMEOUT).at());
+        let exchange = self.send(path, body.into());
+        timeout_at(end, exchange).await.map_err(|_| AgentError::Timeout)??.check(self.key)
+    }
+
+    async fn send(&mut self, path: &str, body: Bytes) -> Result<Answer, AgentError> {
+        if let Some(kept) = self.connection.take() {
+            match self.send_over(kept, path, body.clone()).await {
+                Err(AgentError::Broken(_)) => {} // closed while we were writing elsewhere: a new one will do
+                done => return done,
+            }
+        }
+        let connection = self.connect().await?;
+        self.send_over(connection, path, body).await
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, AgentError> {
+        let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(self.address));
+        let stream = stream.await.map_err(|_| AgentError::Timeout)?.map_err(AgentError::Unreachable)?;
+        stream.set_nodelay(true).map_err(AgentError::Unreachable)?;
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(AgentError::Broken)?;
+        tokio::spawn(connection); // ends when `sender` is dropped; its error reaches us through the answer
+        Ok(sender)
+    }
+
+    async fn send_over(
+        &mut self,
+        mut connection: SendRequest<Full<Bytes>>,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Answer, AgentError> {
+        let nonce = nonce()?;
+        let request = self.request(path, nonce, body)?;
+        connection.ready().await.map_err(AgentError::Broken)?;
+        let (head, body) = connection.send_request(request).await.map_err(AgentError::Broken)?.into_parts();
+        let signature = head.headers.get(signature::SIGNATURE).cloned();
+        let body = Limited::new(body, MAX_PAGE_BYTES).collect().await.map_err(body_error)?.to_bytes();
+        self.connection = Some(connection);
+        Ok(Answer { status: head.status, nonce, signature, body })
+    }
+
+    fn request(&self, path: &str, nonce: Nonce, body: Bytes) -> Result<Request<Full<Bytes>>, AgentError> {
+        let time = now();
+        let signed = SignedRequest { method: "POST", path, time, nonce, body: &body };
+        let signature = self.key.sign_request(&signed);
+        Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header(header::HOST, self.address.to_string())
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(signature::TIME, time.to_string())
+            .header(signature::NONCE, nonce.to_string())
+            .header(signature::SIGNATURE, signature.to_string())
+            .body(Full::new(body))
+            .map_err(|error| AgentError::Request(error.to_string()))
+    }
+}
+
+/// Sixteen bytes that can't be guessed.
+///
+/// # Errors
+/// [`AgentError::Request`] if the system has no randomness to give.
+pub fn random() -> Result<[u8; 16], AgentError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| AgentError::Request(error.to_string()))?;
+    Ok(bytes)
+}
+
+fn nonce() -> Result<Nonce, AgentError> {
+    random().map(Nonce)
+}
+
+fn body_error(error: Box<dyn std::error::Error + Send + Sync>) -> AgentError {
+    match error.downcast::<hyper::Error>() {
+        Ok(error) => AgentError::Broken(*error),
+        Err(error) if error.is::<LengthLimitError>() => AgentError::TooLarge,
+        Err(error) => AgentError::Request(error.to_string()),
+    }
+}
+
+/// What came back, not believed yet.
+struct Answer {
+    status: StatusCode,
+    nonce: Nonce,
+    signature: Option<HeaderValue>,
+    body: Bytes,
+}
+
+impl Answer {
+    /// The answer, if it proves the key and is no refusal. A refusal for want of proof comes unsigned, since the agent
+    /// doesn't know us; it only gives the failure its name.
+    fn check(self, key: &Key) -> Result<Self, AgentError> {
+        let Self { status, nonce, ref signature, ref body } = self;
+        let signature = signature.as_ref().and_then(|value| value.to_str().ok());
+        let proven = signature.is_some_and(|text| key.accepts_answer(status.as_u16(), nonce, body, text));
+        if proven && status.is_success() {
+            return Ok(self);
+        }
+        let refusal = serde_json::from_slice::<Refusal>(body).ok();
+        match refusal.filter(|refusal| refusal.code.status() == status.as_u16()) {
+            Some(refusal) if proven || status == StatusCode::UNAUTHORIZED => {
+                Err(AgentError::Refused(refusal))
+            }
+            _ if proven => Err(AgentError::Unexpected(status)),
+            _ => Err(AgentError::Unsigned(status)),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Delivers one page: metrics and traces at once, each in order, as far as its receiver takes them.
+
+use std::time::Duration;
+
+use futures_util::future::join;
+use siphon_core::{
+    remote_write::Limits,
+    units::UnixMillis,
+    wire::{Cursor, Cursors, Page, Share},
+};
+use tokio::time::Instant;
+use tracing::{error, warn};
+
+use crate::{
+    amp::{Amp, WriteError},
+    export::{Completes, Delivery, Export},
+    report::{Reasons, Tally},
+    settings::Config,
+    time::{Deadline, now},
+    xray::{PutError, XRay},
+};
+
+/// Amazon Managed Prometheus refuses samples older than an hour: this much older they would only earn refusals.
+const OLDEST_SAMPLE: Duration = Duration::from_secs(55 * 60);
+
+/// Where data goes.
+pub struct Receivers {
+    /// Metrics.
+    pub amp: Amp,
+    /// Traces.
+    pub xray: XRay,
+}
+
+/// Shares whose receiver fails. They are left alone for the rest of a drain, so that the other share goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stuck {
+    /// Prometheus fails.
+    pub metrics: bool,
+    /// X-Ray fails.
+    pub traces: bool,
+}
+
+impl Stuck {
+    /// Whether `share` is stuck.
+    #[must_use]
+    pub const fn is(self, share: Share) -> bool {
+        match share {
+            Share::Metrics => self.metrics,
+            Share::Traces => self.traces,
+        }
+    }
+}
+
+/// How delivering one page went.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// What may be acknowledged.
+    pub delivered: Cursors,
+    /// What was done.
+    pub tally: Tally,
+    /// What is stuck from now on.
+    pub stuck: Stuck,
+    /// A receiver refuses this function.
+    pub misconfigured: bool,
+}
+
+/// Writes `page` until `deadline`, but for what is `stuck` already. With `counts` the agent's own counters go along.
+pub async fn deliver(
+    page: &Page,
+    config: &Config,
+    receivers: &Receivers,
+    deadline: Deadline,
+    counts: bool,
+    stuck: Stuck,
+) -> Round {
+    let round = Delivering { page, export: Export::new(page, &config.translation), received: Instant::now() };
+    let end = |share| patience(page, share, deadline, stuck);
+    let metrics = async {
+        if stuck.metrics {
+            Written::stuck()
+        } else {
+            round.metrics(&receivers.amp, end(Share::Metrics), counts).await
+        }
+    };
+    let traces = async {
+        if stuck.traces { Written::stuck() } else { round.traces(&receivers.xray, end(Share::Traces)).await }
+    };
+    let (metrics, traces) = join(metrics, traces).await;
+    let mut tally = metrics.tally;
+    tally.merge(traces.tally);
+    Round {
+        delivered: Cursors { metrics: metrics.cursor, traces: traces.cursor },
+        tally,
+        stuck: Stuck { metrics: metrics.failed, traces: traces.failed },
+        misconfigured: metrics.misconfigured || traces.misconfigured,
+    }
+}
+
+/// How long `share` may be tried. While the other share has more to hand out, half of the time left: the next page
+/// comes only when both are done with this one.
+fn patience(page: &Page, share: Share, deadline: Deadline, stuck: Stuck) -> Deadline {
+    let other_waits = Share::ALL
+        .into_iter()
+        .any(|other| other != share && !stuck.is(other) && page.head.share(other).remaining_records > 0);
+    if other_waits { Deadline::after(deadline.left() / 2) } else { deadline }
+}
+
+/// How far one share came.
+#[derive(Debug, Default)]
+struct Written {
+    /// 0 until a record is done: a cursor behind the agent's changes nothing.
+    cursor: Cursor,
+    tally: Tally,
+    failed: bool,
+    misconfigured: bool,
+}
+
+impl Written {
+    fn stuck() -> Self {
+        Self { failed: true, ..Self::default() }
+    }
+
+    fn fail(mut self, reason: &'static str, misconfigured: bool) -> Self {
+        self.tally.writes_failed.add(reason, 1);
+        Self { failed: true, misconfigured, ..self }
+    }
+}
+
+/// A page on its way.
+struct Delivering<'a> {
+    page: &'a Page,
+    export: Export<'a>,
+    received: Instant,
+}
+
+impl Delivering<'_> {
+    async fn metrics(&self, amp: &Amp, deadline: Deadline, counts: bool) -> Written {
+        let mut written = Written::default();
+        let oldest = now().plus(-millis(OLDEST_SAMPLE));
+        for Delivery { items, completes } in self.export.metrics(oldest, counts, Limits::default()) {
+            for request in items {
+                match amp.write(request, deadline, &mut written.tally).await {
+                    Ok(()) => {}
+                    Err(error @ WriteError::Misconfigured(_)) => {
+                        error!(%error, "metrics stay with the agent");
+                        return written.fail("prometheus_misconfigured", true);
+                    }
+                    Err(error @ WriteError::OutOfTime(_)) => {
+                        warn!(%error, "metrics stay with the agent");
+                        return written.fail("prometheus_unavailable", false);
+                    }
+                }
+            }
+            let dropped = self.finish(completes, &mut written);
+            written.tally.samples_dropped.merge(dropped);
+        }
+        written
+    }
+
+    async fn traces(&self, xray: &XRay, deadline: Deadline) -> Written {
+        let mut written = Written::default();
+        for Delivery { items, completes } in self.export.traces() {
+            match xray.put(items, deadline, &mut written.tally).await {
+                Ok(()) => {}
+                Err(error @ PutError::Misconfigured(_)) => {
+                    error!(%error, "traces stay with the agent");
+                    return written.fail("xray_misconfigured", true);
+                }
+                Err(error @ PutError::OutOfTime(_)) => {
+                    warn!(%error, "traces stay with the agent");
+                    return written.fail("xray_unavailable", false);
+                }
+            }
+            let dropped = self.finish(completes, &mut written);
+            written.tally.spans_dropped.merge(dropped);
+        }
+        written
+    }
+
+    /// These records are dealt with for good. Gives what they lost in translation.
+    fn finish(&self, records: Completes, written: &mut Written) -> Reasons {
+        written.cursor = records.through.unwrap_or(written.cursor);
+        written.tally.records += records.arrived.len() as u64;
+        for bad in records.bad {
+            let (kind, sequence) = (bad.kind.name(), bad.sequence);
+            warn!(
+                kind,
+                sequence,
+                error = bad.error,
+                start = bad.start,
+                "record can't be read and is given up"
+            );
+            written.tally.records_bad.add(kind, 1);
+        }
+        let stored = self.agent_time();
+        let ages = records.arrived.into_iter().map(|at| u64::try_from(stored.since(at)).unwrap_or(0));
+        written.tally.freshness.extend(ages);
+        records.dropped
+    }
+
+    /// Now, by the agent's clock: what both clocks differ by is no age.
+    fn agent_time(&self) -> UnixMillis {
+        self.page.head.now.plus(millis(self.received.elapsed()))
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

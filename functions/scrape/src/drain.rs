@@ -1,0 +1,96 @@
+//! Drains one agent: pull, write, acknowledge, until nothing is left, time is over, or something fails.
+
+use std::time::Duration;
+
+use siphon_core::{
+    shard::Target,
+    wire::{Ack, LeaseId, Page, PullRequest, Share},
+};
+use tracing::{Instrument, info_span, warn};
+
+use crate::{
+    agent_client::{AgentClient, AgentError, random},
+    deliver::{Receivers, Stuck, deliver},
+    describe,
+    report::Tally,
+    settings::Config,
+    time::Deadlines,
+};
+
+/// With less time than this no further page is pulled.
+const LEAST_ROUND: Duration = Duration::from_millis(250);
+
+/// How draining one agent went.
+#[derive(Debug, Default)]
+pub struct Drained {
+    /// What was done.
+    pub tally: Tally,
+    /// A receiver refuses this function: the message must count as failed, so that someone looks.
+    pub misconfigured: bool,
+}
+
+/// Drains one agent. Whatever is wrong with it is counted and logged, and costs no other agent.
+pub async fn drain(target: &Target, config: &Config, receivers: &Receivers, deadlines: Deadlines) -> Drained {
+    let span = info_span!("drain", task_arn = target.task_arn, address = %target.address);
+    async {
+        let mut drained = Drained::default();
+        if let Err(error) = rounds(target, config, receivers, deadlines, &mut drained).await {
+            let (reason, error) = (error.reason(), describe(&error));
+            warn!(reason, error, "agent can't be drained");
+            drained.tally.agents_failed.add(reason, 1);
+        }
+        drained
+    }
+    .instrument(span)
+    .await
+}
+
+/// Pulls until the agent is empty. What was done before an error is in `drained`.
+async fn rounds(
+    target: &Target,
+    config: &Config,
+    receivers: &Receivers,
+    deadlines: Deadlines,
+    drained: &mut Drained,
+) -> Result<(), AgentError> {
+    let lease = LeaseId(random()?);
+    let mut agent = AgentClient::new(target, &config.key);
+    let mut stuck = Stuck::default();
+    while deadlines.writes.left() > LEAST_ROUND {
+        let task_arn = target.task_arn.clone();
+        let lease_ms = u64::try_from(deadlines.writes.left().as_millis()).unwrap_or(u64::MAX);
+        let pull = PullRequest { task_arn, lease, lease_ms, max_bytes: config.page_max_bytes };
+        let page = agent.pull(&pull, deadlines.writes).await?;
+        let is_first = drained.tally.pages == 0;
+        drained.tally.pages += 1;
+        drained.tally.agents = 1;
+        if page.records.is_empty() {
+            return Ok(()); // nothing to acknowledge; the agent keeps no lease for nothing
+        }
+
+        let round = deliver(&page, config, receivers, deadlines.writes, is_first, stuck).await;
+        stuck = round.stuck;
+        drained.tally.merge(round.tally);
+        drained.misconfigured |= round.misconfigured;
+
+        let ack = Ack { task_arn: pull.task_arn, lease, boot: page.head.boot, delivered: round.delivered };
+        if let Err(error) = agent.ack(&ack, deadlines.acks).await {
+            let (reason, error) = (error.reason(), describe(&error));
+            warn!(reason, error, "the ack did not arrive: this data will be written again");
+            drained.tally.acks_failed.add(reason, 1);
+            return Ok(());
+        }
+        if !goes_on(&page, stuck) {
+            return Ok(());
+        }
+    }
+    if drained.tally.pages == 0 { Err(AgentError::Timeout) } else { Ok(()) }
+}
+
+/// Whether another page is worth a pull: something is left in a share whose receiver works, and this page brought that
+/// share forward.
+fn goes_on(page: &Page, stuck: Stuck) -> bool {
+    let open = || Share::ALL.into_iter().filter(|share| !stuck.is(*share));
+    open().any(|share| page.head.share(share).remaining_records > 0)
+        && open().any(|share| page.share(share).next().is_some())
+}

@@ -1,0 +1,120 @@
+//! A page -> deliveries: what is sent in one go, and how far the agent's cursor may move once it is stored.
+//!
+//! Deliveries are made one by one as they are taken, so that only one is in memory. Their order is that of the records:
+//! a series' samples arrive in time order, and the cursor moves exactly as far as has been stored.
+
+mod counts;
+mod metrics;
+mod traces;
+
+use siphon_core::{
+    ecs::Identity,
+    otlp::Resource,
+    remote_write::{Limits, Request},
+    units::UnixMillis,
+    wire::{Cursor, Kind, Page, Record},
+    xray::Document,
+};
+
+use crate::{report::Reasons, settings::Translation};
+
+/// Bytes of an unreadable record that go into the log.
+const SHOWN_BYTES: usize = 48;
+
+/// What is sent in one go.
+#[derive(Debug)]
+pub struct Delivery<T> {
+    /// In order. May be empty: records can hold nothing to send.
+    pub items: Vec<T>,
+    /// The records that are dealt with for good once the items are stored.
+    pub completes: Completes,
+}
+
+/// Consecutive records of one share.
+#[derive(Debug, Default)]
+pub struct Completes {
+    /// The cursor behind the last one; `None` if there is none.
+    pub through: Option<Cursor>,
+    /// When they arrived in the agent.
+    pub arrived: Vec<UnixMillis>,
+    /// What they lost in translation, by reason.
+    pub dropped: Reasons,
+    /// Which of them could not be read.
+    pub bad: Vec<BadRecord>,
+}
+
+impl Completes {
+    fn one(record: &Record) -> Self {
+        let through = Some(Cursor(record.sequence.saturating_add(1)));
+        Self { through, arrived: vec![record.arrived], ..Self::default() }
+    }
+
+    /// Adds records that come after.
+    fn extend(&mut self, later: Self) {
+        self.through = later.through.or(self.through);
+        self.arrived.extend(later.arrived);
+        self.dropped.merge(later.dropped);
+        self.bad.extend(later.bad);
+    }
+}
+
+/// A record that can't be read. It never will be, so it counts as delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadRecord {
+    /// What it should be.
+    pub kind: Kind,
+    /// Its place in the share.
+    pub sequence: u64,
+    /// What is wrong.
+    pub error: String,
+    /// Its first bytes, hex.
+    pub start: String,
+}
+
+impl BadRecord {
+    fn new(record: &Record, error: &dyn std::error::Error) -> Self {
+        let start = record.payload.iter().take(SHOWN_BYTES).map(|byte| format!("{byte:02x}")).collect();
+        Self { kind: record.kind, sequence: record.sequence, error: error.to_string(), start }
+    }
+}
+
+/// A page, and what turns its records into series and documents.
+pub struct Export<'a> {
+    page: &'a Page,
+    options: &'a Translation,
+    identity: Option<Identity>,
+}
+
+impl<'a> Export<'a> {
+    /// Reads the task's identity off the page. Without one, applications' data goes out under the names they give
+    /// themselves.
+    #[must_use]
+    pub fn new(page: &'a Page, options: &'a Translation) -> Self {
+        let identity = Identity::from_task(&page.task, &page.head.container)
+            .inspect_err(|error| tracing::warn!(%error, "the task's identity can't be read"))
+            .ok();
+        Self { page, options, identity }
+    }
+
+    /// The remote-write requests of the metrics share. Samples from before `oldest` are dropped: Prometheus would refuse
+    /// them. With `counts` the agent's own counters go along.
+    pub fn metrics(
+        &self,
+        oldest: UnixMillis,
+        counts: bool,
+        limits: Limits,
+    ) -> impl Iterator<Item = Delivery<Request>> {
+        metrics::deliveries(self, oldest, counts, limits)
+    }
+
+    /// The documents of the traces share, as many a delivery as one call takes.
+    pub fn traces(&self) -> impl Iterator<Item = Delivery<Document>> {
+        traces::deliveries(self)
+    }
+
+    fn identify(&self, resource: &mut Option<Resource>) {
+        if let Some(identity) = &self.identity {
+            identity.apply(resource.get_or_insert_default());
+        }
+    }
+}

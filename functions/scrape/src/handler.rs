@@ -1,0 +1,164 @@
+//! One invocation: messages in, shards drained, failed messages out.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use futures_util::{StreamExt, stream};
+use siphon_core::{
+    shard::{Shard, Target},
+    units::UnixMillis,
+};
+use tracing::{error, warn};
+
+use crate::{
+    amp::Amp,
+    clients,
+    deliver::Receivers,
+    drain::drain,
+    report::Tally,
+    settings::Config,
+    time::{Deadlines, now},
+    xray::XRay,
+};
+
+/// A shard that waited for longer lists tasks that are gone; the enumerations since then list the rest again.
+const STALE_MS: i64 = 5 * 60 * 1000;
+
+/// What lives as long as the execution environment.
+pub struct Context {
+    config: Config,
+    receivers: Receivers,
+}
+
+/// Why the function can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No certificates to trust.
+    #[error("no CA certificates found; install them, or name a bundle in SSL_CERT_FILE")]
+    Certificates(#[source] std::io::Error),
+    /// The environment says nothing of where and who we are.
+    #[error(
+        "no AWS region or credentials; on Lambda both are in the environment, elsewhere set AWS_REGION and credentials"
+    )]
+    Aws,
+}
+
+impl Context {
+    /// Builds the clients. `aws` is [`crate::clients::aws`], loaded.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub fn new(config: Config, aws: &SdkConfig) -> Result<Self, StartError> {
+        let https = clients::https().map_err(StartError::Certificates)?;
+        let amp = Amp::new(https, config.prometheus_endpoint.clone(), aws).ok_or(StartError::Aws)?;
+        let xray = XRay::new(aws_sdk_xray::Client::new(aws));
+        Ok(Self { config, receivers: Receivers { amp, xray } })
+    }
+}
+
+/// Drains the agents of all shards in `event`, within `left`, and prints the report.
+pub async fn handle(event: SqsEvent, context: &Context, left: Duration) -> SqsBatchResponse {
+    let Scraped { failed, tally } = scrape(event, context, left).await;
+    println!("{}", tally.line(now()));
+    let mut response = SqsBatchResponse::default();
+    response.set_failures(failed);
+    response
+}
+
+/// How an invocation went.
+#[derive(Debug, Default)]
+pub struct Scraped {
+    /// Ids of the messages that failed: those that can't be read, and those whose data a receiver refuses because this
+    /// function is set up wrongly.
+    pub failed: Vec<String>,
+    /// What was done.
+    pub tally: Tally,
+}
+
+/// [`handle`] without the report.
+pub async fn scrape(event: SqsEvent, context: &Context, left: Duration) -> Scraped {
+    let Context { config, receivers } = context;
+    let deadlines = Deadlines::within(left);
+    let Plan { work, mut scraped } = plan(event.records, now());
+    let mut drains = stream::iter(work)
+        .map(async |(message, target)| (message, drain(&target, config, receivers, deadlines).await))
+        .buffer_unordered(config.concurrent_agents);
+    while let Some((message, drained)) = drains.next().await {
+        scraped.tally.merge(drained.tally);
+        if drained.misconfigured && !scraped.failed.contains(&message) {
+            scraped.failed.push(message);
+        }
+    }
+    scraped
+}
+
+/// What an event asks for.
+#[derive(Debug, Default)]
+struct Plan {
+    /// The message's id and one target of its shard.
+    work: Vec<(String, Target)>,
+    /// What is said of the other messages.
+    scraped: Scraped,
+}
+
+fn plan(messages: Vec<SqsMessage>, now: UnixMillis) -> Plan {
+    let mut plan = Plan::default();
+    for message in messages {
+        let id = message.message_id.unwrap_or_default();
+        match serde_json::from_str::<Shard>(&message.body.unwrap_or_default()) {
+            Ok(shard) if now.since(shard.listed_at) > STALE_MS => {
+                warn!(message = id, listed_at = shard.listed_at.0, "shard is stale and is passed over");
+                plan.scraped.tally.messages_skipped.add("stale", 1);
+            }
+            Ok(shard) => plan.work.extend(shard.targets.into_iter().map(|target| (id.clone(), target))),
+            Err(error) => {
+                error!(message = id, %error, "message is no shard; does only the enumerating function send here?");
+                plan.scraped.tally.messages_skipped.add("unreadable", 1);
+                plan.scraped.failed.push(id);
+            }
+        }
+    }
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(id: &str, body: &str) -> SqsMessage {
+        let mut message = SqsMessage::default();
+        message.message_id = Some(id.to_owned());
+        message.body = Some(body.to_owned());
+        message
+    }
+
+    fn shard(listed_at: i64) -> String {
+        format!(
+            r#"{{"listed_at":{listed_at},"targets":[{{"task_arn":"arn","address":"10.0.0.1","port":4319}}]}}"#
+        )
+    }
+
+    #[test]
+    fn only_unreadable_messages_fail_and_stale_ones_are_passed_over() {
+        let now = 1_700_000_000_000;
+        let messages = [
+            message("fresh", &shard(now - STALE_MS)),
+            message("stale", &shard(now - STALE_MS - 1)),
+            message("from-the-future", &shard(now + 60_000)),
+            message("garbage", "{"),
+            SqsMessage::default(),
+        ];
+        let plan = plan(messages.into(), UnixMillis(now));
+        let ids: Vec<_> = plan.work.iter().map(|(id, _)| id.as_str()).collect();
+        assert_eq!(ids, ["fresh", "from-the-future"]);
+        assert_eq!(plan.scraped.failed, ["garbage", ""]);
+        assert_eq!(
+            (
+                plan.scraped.tally.messages_skipped.get("stale"),
+                plan.scraped.tally.messages_skipped.get("unreadable")
+            ),
+            (1, 2)
+        );
+    }
+}

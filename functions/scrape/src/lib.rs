@@ -1,0 +1,31 @@
+//! The scraping function: pulls a shard's agents, writes to Amazon Managed Prometheus and X-Ray, acknowledges.
+//!
+//! ```text
+//!   handler ─► drain, one agent each, many at once
+//!                │  agent_client ◄── pull ──── agent
+//!                │  deliver, export page ─► deliveries in order, each with the cursor behind it
+//!                │  ├─ amp  ───────► remote write    one request in flight an agent
+//!                │  └─ xray ───────► PutTraceSegments
+//!                │  agent_client ─── ack ────► agent: as far as each share is stored
+//!                ▼
+//!              report
+//! ```
+
+pub mod agent_client;
+pub mod amp;
+pub mod backoff;
+pub mod clients;
+pub mod deliver;
+pub mod drain;
+pub mod export;
+pub mod handler;
+pub mod report;
+pub mod settings;
+pub mod time;
+pub mod xray;
+
+/// An error with its causes, for a log.
+fn describe(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,175 @@
+//! What an invocation did: counted as it goes, one line at its end in CloudWatch's embedded metric format.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use serde_json::{Map, Value, json};
+use siphon_core::{
+    emf::{self, Metric, Unit},
+    units::UnixMillis,
+};
+
+/// How often, by reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reasons(BTreeMap<Cow<'static, str>, u64>);
+
+impl Reasons {
+    /// Counts `n` more for `reason`; nothing if `n` is 0.
+    pub fn add(&mut self, reason: impl Into<Cow<'static, str>>, n: u64) {
+        if n > 0 {
+            *self.0.entry(reason.into()).or_default() += n;
+        }
+    }
+
+    /// Adds another's counts.
+    pub fn merge(&mut self, other: Self) {
+        for (reason, n) in other.0 {
+            self.add(reason, n);
+        }
+    }
+
+    /// The sum over all reasons.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    /// How often for `reason`.
+    #[must_use]
+    pub fn get(&self, reason: &str) -> u64 {
+        self.0.get(reason).copied().unwrap_or(0)
+    }
+}
+
+/// What was done. A number counts once what is behind it is certain: a sample when it is stored, a loss when the
+/// record that holds it has been dealt with for good.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Agents that handed out a page.
+    pub agents: u64,
+    /// Pages pulled.
+    pub pages: u64,
+    /// Records dealt with for good.
+    pub records: u64,
+    /// Samples that Prometheus stored.
+    pub samples: u64,
+    /// Segment documents that X-Ray took.
+    pub segments: u64,
+    /// Samples that Prometheus refused for good, by status.
+    pub samples_rejected: Reasons,
+    /// Documents that X-Ray refused for good, by code.
+    pub segments_rejected: Reasons,
+    /// Samples and data points that were not sent.
+    pub samples_dropped: Reasons,
+    /// Spans that were not sent.
+    pub spans_dropped: Reasons,
+    /// Records that could not be read, by kind.
+    pub records_bad: Reasons,
+    /// Agents that handed out nothing.
+    pub agents_failed: Reasons,
+    /// Acks that did not arrive: what they named will be written again.
+    pub acks_failed: Reasons,
+    /// Writes given up for now: the data stays with the agent.
+    pub writes_failed: Reasons,
+    /// Messages without a shard to scrape: unreadable or stale.
+    pub messages_skipped: Reasons,
+    /// Milliseconds from a record's arrival in its agent to its being stored.
+    pub freshness: Vec<u64>,
+}
+
+impl Tally {
+    /// Adds another's counts.
+    pub fn merge(&mut self, other: Self) {
+        self.agents += other.agents;
+        self.pages += other.pages;
+        self.records += other.records;
+        self.samples += other.samples;
+        self.segments += other.segments;
+        self.samples_rejected.merge(other.samples_rejected);
+        self.segments_rejected.merge(other.segments_rejected);
+        self.samples_dropped.merge(other.samples_dropped);
+        self.spans_dropped.merge(other.spans_dropped);
+        self.records_bad.merge(other.records_bad);
+        self.agents_failed.merge(other.agents_failed);
+        self.acks_failed.merge(other.acks_failed);
+        self.writes_failed.merge(other.writes_failed);
+        self.messages_skipped.merge(other.messages_skipped);
+        self.freshness.extend(other.freshness);
+    }
+
+    fn reasons(&self) -> [(&'static str, &'static str, &Reasons); 9] {
+        [
+            ("SamplesRejected", "samples_rejected", &self.samples_rejected),
+            ("SegmentsRejected", "segments_rejected", &self.segments_rejected),
+            ("SamplesDropped", "samples_dropped", &self.samples_dropped),
+            ("SpansDropped", "spans_dropped", &self.spans_dropped),
+            ("RecordsBad", "records_bad", &self.records_bad),
+            ("AgentsFailed", "agents_failed", &self.agents_failed),
+            ("AcksFailed", "acks_failed", &self.acks_failed),
+            ("WritesFailed", "writes_failed", &self.writes_failed),
+            ("MessagesSkipped", "messages_skipped", &self.messages_skipped),
+        ]
+    }
+
+    /// The line, without a newline. Freshness is left out where nothing was stored.
+    #[must_use]
+    pub fn line(&self, at: UnixMillis) -> String {
+        let count = |name, value| Metric { name, unit: Unit::Count, value };
+        let mut metrics = vec![
+            count("Agents", self.agents),
+            count("Pages", self.pages),
+            count("Records", self.records),
+            count("Samples", self.samples),
+            count("Segments", self.segments),
+        ];
+        let mut details = Map::new();
+        details.insert("function".to_owned(), Value::from("scrape"));
+        for (metric, detail, reasons) in self.reasons() {
+            metrics.push(count(metric, reasons.total()));
+            if reasons.total() > 0 {
+                details.insert(detail.to_owned(), json!(reasons.0));
+            }
+        }
+        let millis = |name, value| Metric { name, unit: Unit::Milliseconds, value };
+        metrics.extend(self.freshness(50).map(|value| millis("FreshnessP50", value)));
+        metrics.extend(self.freshness(100).map(|value| millis("FreshnessMax", value)));
+        emf::line(at, &metrics, details)
+    }
+
+    /// The freshness that `percent` of all records have, or better (nearest rank).
+    fn freshness(&self, percent: usize) -> Option<u64> {
+        let mut sorted = self.freshness.clone();
+        sorted.sort_unstable();
+        let rank = (sorted.len() * percent).div_ceil(100);
+        sorted.get(rank.saturating_sub(1)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_holds_totals_as_metrics_and_reasons_as_details() {
+        let mut tally = Tally { agents: 2, samples: 7, freshness: vec![30, 10, 20, 40], ..Tally::default() };
+        tally.agents_failed.add("timeout", 2);
+        let mut other = Tally { agents: 1, freshness: vec![1000], ..Tally::default() };
+        other.agents_failed.add("timeout", 1);
+        other.agents_failed.add("leased", 1);
+        tally.merge(other);
+        let line: Value = serde_json::from_str(&tally.line(UnixMillis(9))).unwrap();
+        assert_eq!(
+            (&line["Agents"], &line["Samples"], &line["AgentsFailed"]),
+            (&json!(3), &json!(7), &json!(4))
+        );
+        assert_eq!(line["agents_failed"], json!({ "timeout": 3, "leased": 1 }));
+        assert_eq!((&line["FreshnessP50"], &line["FreshnessMax"]), (&json!(30), &json!(1000)));
+        assert!(line.get("samples_rejected").is_none());
+    }
+
+    #[test]
+    fn nothing_stored_has_no_freshness() {
+        let line: Value = serde_json::from_str(&Tally::default().line(UnixMillis(9))).unwrap();
+        assert!(line.get("FreshnessP50").is_none());
+        assert_eq!(line["Samples"], 0);
+    }
+}

@@ -1,0 +1,149 @@
+//! What the function is told by its environment.
+
+use std::{collections::BTreeSet, ops::RangeInclusive};
+
+use http::Uri;
+use siphon_core::{
+    ecs, prometheus,
+    settings::{Accepted, SettingErrors, Settings, flag, parsed, whole},
+    wire::{MAX_PAGE_BYTES, signature::Key},
+    xray,
+};
+use tracing_subscriber::filter::LevelFilter;
+
+/// Bytes that one pull may ask for.
+const PAGE_BYTES: RangeInclusive<u64> = 65_536..=MAX_PAGE_BYTES as u64 / 2;
+
+/// All settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Shared with the agents.
+    pub key: Key,
+    /// The workspace's whole remote-write URL.
+    pub prometheus_endpoint: Uri,
+    /// How records become series and documents.
+    pub translation: Translation,
+    /// Agents drained at once.
+    pub concurrent_agents: usize,
+    /// Most bytes that one pull asks for.
+    pub page_max_bytes: u64,
+    /// What is logged.
+    pub log_level: LevelFilter,
+}
+
+/// How records become series and documents.
+#[derive(Clone, Debug, Default)]
+pub struct Translation {
+    /// ECS metadata.
+    pub ecs: ecs::Options,
+    /// OTLP metrics.
+    pub prometheus: prometheus::Options,
+    /// OTLP spans.
+    pub xray: xray::Options,
+}
+
+impl Config {
+    /// Reads every setting from `look_up`.
+    ///
+    /// # Errors
+    /// All settings that were refused, each with what is accepted.
+    pub fn read(look_up: impl Fn(&str) -> Option<String>) -> Result<Self, SettingErrors> {
+        let mut settings = Settings::new(look_up);
+        let key = settings.required("SIPHON_KEY", key);
+        let endpoint = settings.required("AWS_PROMETHEUS_ENDPOINT", endpoint);
+        let translation = Translation::read(&mut settings);
+        let concurrent_agents = settings.read("SIPHON_CONCURRENT_AGENTS", 16, whole(1..=256));
+        let page_max_bytes = settings.read("SIPHON_PAGE_MAX_BYTES", 1 << 20, whole(PAGE_BYTES));
+        let level = parsed("off, error, warn, info, debug or trace");
+        let log_level = settings.read("SIPHON_LOG_LEVEL", LevelFilter::INFO, level);
+        let config = key.zip(endpoint).map(|(key, prometheus_endpoint)| Self {
+            key,
+            prometheus_endpoint,
+            translation,
+            concurrent_agents,
+            page_max_bytes,
+            log_level,
+        });
+        settings.finish_required(config)
+    }
+}
+
+impl Translation {
+    fn read(settings: &mut Settings<impl Fn(&str) -> Option<String>>) -> Self {
+        let filter =
+            |text: &str| text.parse().map_err(|error: ecs::UnknownMetric| Accepted(error.to_string()));
+        let suffixes = settings.read("SIPHON_METRIC_SUFFIXES", true, flag);
+        Self {
+            ecs: ecs::Options {
+                filter: settings.read("SIPHON_ECS_METRICS", ecs::MetricFilter::default(), filter),
+                suffixes,
+            },
+            prometheus: prometheus::Options { suffixes },
+            xray: xray::Options {
+                indexed_attributes: settings.read("SIPHON_INDEXED_ATTRIBUTES", BTreeSet::new(), list),
+                index_all: settings.read("SIPHON_INDEX_ALL_ATTRIBUTES", false, flag),
+                log_groups: settings.read("SIPHON_LOG_GROUPS", Vec::new(), list),
+            },
+        }
+    }
+}
+
+fn key(text: &str) -> Result<Key, Accepted> {
+    Key::from_hex(text).map_err(|_| Accepted(Key::ACCEPTED.to_owned()))
+}
+
+fn endpoint(text: &str) -> Result<Uri, Accepted> {
+    let accepted = || Accepted("the workspace's remote-write URL, https://…/api/v1/remote_write".to_owned());
+    let url: Uri = text.parse().map_err(|_| accepted())?;
+    let is_http = matches!(url.scheme_str(), Some("https" | "http")) && url.authority().is_some();
+    if is_http { Ok(url) } else { Err(accepted()) }
+}
+
+fn list<T: FromIterator<String>>(text: &str) -> Result<T, Accepted> {
+    Ok(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1/api/v1/remote_write";
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, String> {
+        Config::read(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+            .map_err(|errors| errors.to_string())
+    }
+
+    #[test]
+    fn key_and_endpoint_are_required_and_the_rest_has_adots_defaults() {
+        let key = "0b".repeat(32);
+        let required = [("SIPHON_KEY", key.as_str()), ("AWS_PROMETHEUS_ENDPOINT", URL)];
+        let config = read(&required).unwrap();
+        assert_eq!(config.prometheus_endpoint, URL);
+        assert_eq!((config.concurrent_agents, config.page_max_bytes), (16, 1_048_576));
+        assert!(config.translation.ecs.suffixes && config.translation.prometheus.suffixes);
+        assert!(!config.translation.xray.index_all);
+
+        let more = [("SIPHON_METRIC_SUFFIXES", "false"), ("SIPHON_INDEXED_ATTRIBUTES", "a, b,")];
+        let config = read(&[&required[..], &more].concat()).unwrap();
+        assert!(!config.translation.ecs.suffixes && !config.translation.prometheus.suffixes);
+        assert_eq!(config.translation.xray.indexed_attributes, ["a", "b"].map(String::from).into());
+    }
+
+    #[test]
+    fn every_bad_setting_is_named_and_the_key_is_not_quoted() {
+        let bad = [
+            ("SIPHON_KEY", "secret"),
+            ("AWS_PROMETHEUS_ENDPOINT", "ws-1"),
+            ("SIPHON_ECS_METRICS", "ecs.task.luck"),
+            ("SIPHON_CONCURRENT_AGENTS", "0"),
+            ("SIPHON_PAGE_MAX_BYTES", "1"),
+        ];
+        let errors = read(&bad).unwrap_err();
+        for (name, _) in bad {
+            assert!(errors.contains(name), "{name} in {errors}");
+        }
+        assert!(!errors.contains("secret"));
+        assert!(read(&[]).unwrap_err().contains("is required"));
+    }
+}

@@ -1,0 +1,223 @@
+//! An agent: the real wire, a spool that is a list.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http_body_util::Full;
+use prost::Message;
+use siphon_core::{
+    otlp::{ResourceSpans, ScopeSpans, Span, TraceRequest},
+    shard::Target,
+    units::UnixMillis,
+    wire::{
+        ACK_PATH, Ack, BootId, Count, Cursor, Cursors, Kind, LeaseId, MAX_PAGE_BYTES, PULL_PATH, Page,
+        PageHead, PullRequest, Reading, Record, Refusal, RefusalCode, Share, ShareHead,
+        signature::{self, Key, Nonce, SignedRequest},
+    },
+};
+use siphon_scrape::time::now;
+
+use super::{Answer, KEY, answer, header, reset, seconds_ago, serve};
+
+/// How it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum Manner {
+    #[default]
+    Honest,
+    /// Closes the connection after each answer.
+    Closing,
+    /// Signs with another key.
+    OtherKey,
+    /// Signs, but what it sends is no page.
+    Garbage,
+    /// Sends more than any page may have.
+    TooLarge,
+    /// Refuses with this code.
+    Refusing(RefusalCode),
+    /// Never answers.
+    Silent,
+    /// Closes the connection in place of an answer to an ack.
+    DeafToAcks,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) manner: Manner,
+    pub(crate) records: Vec<Record>,
+    pub(crate) counts: Vec<Count>,
+    /// Most records of one page.
+    pub(crate) page_records: Option<usize>,
+    /// What is acknowledged.
+    pub(crate) acked: Cursors,
+    pub(crate) pulls: Vec<PullRequest>,
+    pub(crate) acks: usize,
+    task_arn: String,
+    lease: Option<LeaseId>,
+}
+
+pub(crate) struct Agent {
+    state: Arc<Mutex<State>>,
+    target: Target,
+}
+
+const BOOT: BootId = BootId([7; 16]);
+
+impl Agent {
+    pub(crate) async fn start(task: &str) -> Self {
+        Self::start_on("127.0.0.1:0", task).await
+    }
+
+    pub(crate) async fn start_on(address: &str, task: &str) -> Self {
+        let task_arn = arn(task);
+        let state = Arc::new(Mutex::new(State { task_arn: task_arn.clone(), ..State::default() }));
+        let address = serve(address, &state, State::respond).await;
+        Self { state, target: Target { task_arn, address: address.ip(), port: address.port() } }
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        self.target.clone()
+    }
+
+    pub(crate) fn edit<T>(&self, edit: impl FnOnce(&mut State) -> T) -> T {
+        edit(&mut self.state.lock().unwrap())
+    }
+
+    /// Adds `n` readings, the first `age` seconds old, one each millisecond. Each has eight series.
+    pub(crate) fn readings(&self, n: usize, age: i64) {
+        let payload = self.edit(|state| Reading::encode(task_json(&state.task_arn).as_bytes(), b"{}"));
+        for n in 0..n {
+            self.record(Kind::Ecs, seconds_ago(age).plus(n as i64), payload.clone());
+        }
+    }
+
+    /// Adds one record of spans with these ids.
+    pub(crate) fn spans(&self, ids: &[u64]) {
+        let span = |id: &u64| Span {
+            trace_id: [&1_700_000_000u32.to_be_bytes()[..], &[9; 12]].concat(),
+            span_id: id.to_be_bytes().to_vec(),
+            name: "GET /".to_owned(),
+            kind: 2,
+            start_time_unix_nano: 1_700_000_000_000_000_000,
+            end_time_unix_nano: 1_700_000_000_500_000_000,
+            ..Span::default()
+        };
+        let spans = ids.iter().map(span).collect();
+        let resource_spans =
+            vec![ResourceSpans { resource: None, scope_spans: vec![ScopeSpans { scope: None, spans }] }];
+        self.record(Kind::OtlpTraces, seconds_ago(1), TraceRequest { resource_spans }.encode_to_vec());
+    }
+
+    pub(crate) fn record(&self, kind: Kind, arrived: UnixMillis, payload: impl Into<Bytes>) {
+        self.edit(|state| {
+            let sequence = state.records.iter().filter(|r| r.kind.share() == kind.share()).count() as u64;
+            state.records.push(Record { kind, sequence, arrived, payload: payload.into() });
+        });
+    }
+
+    /// What is acknowledged: metrics, traces.
+    pub(crate) fn acked(&self) -> (u64, u64) {
+        self.edit(|state| (state.acked.metrics.0, state.acked.traces.0))
+    }
+}
+
+pub(crate) fn arn(task: &str) -> String {
+    format!("arn:aws:ecs:eu-west-1:123456789012:task/shop/{task}")
+}
+
+fn task_json(arn: &str) -> String {
+    format!(
+        r#"{{"Cluster":"shop","TaskARN":"{arn}","Family":"web","Revision":"3","Limits":{{"CPU":0.25,"Memory":512}},
+        "Containers":[]}}"#
+    )
+}
+
+impl State {
+    fn respond(&mut self, head: &Parts, body: Bytes) -> Option<Answer> {
+        let nonce = self.check(head, &body);
+        let (status, body) = match (self.manner, head.uri.path()) {
+            (Manner::Silent, _) => return None,
+            (Manner::DeafToAcks, ACK_PATH) => return Some(reset()),
+            (Manner::Refusing(code), _) => refusal(code),
+            (Manner::Garbage, _) => (200, b"no page".to_vec()),
+            (Manner::TooLarge, _) => (200, vec![0; MAX_PAGE_BYTES + 1]),
+            (_, PULL_PATH) => self.pull(serde_json::from_slice(&body).unwrap()),
+            (_, ACK_PATH) => self.ack(&serde_json::from_slice(&body).unwrap()),
+            (_, other) => panic!("unexpected path {other}"),
+        };
+        Some(self.sign(status, nonce, body))
+    }
+
+    fn check(&self, head: &Parts, body: &[u8]) -> Nonce {
+        let nonce = header(head, signature::NONCE).parse().unwrap();
+        let time = UnixMillis(header(head, signature::TIME).parse().unwrap());
+        let request = SignedRequest { method: "POST", path: head.uri.path(), time, nonce, body };
+        assert!(key().accepts_request(&request, header(head, signature::SIGNATURE)));
+        nonce
+    }
+
+    fn sign(&self, status: u16, nonce: Nonce, body: Vec<u8>) -> Answer {
+        let key = match self.manner {
+            Manner::OtherKey => Key::from_hex(&"0c".repeat(32)).unwrap(),
+            _ => key(),
+        };
+        let signature = key.sign_answer(status, nonce, &body).to_string();
+        let mut response: http::Response<Full<Bytes>> = answer(status, body)?;
+        response.headers_mut().insert(signature::SIGNATURE, signature.parse().unwrap());
+        if self.manner == Manner::Closing {
+            response.headers_mut().insert("connection", "close".parse().unwrap());
+        }
+        Ok(response)
+    }
+
+    fn pull(&mut self, pull: PullRequest) -> (u16, Vec<u8>) {
+        self.pulls.push(pull.clone());
+        if pull.task_arn != self.task_arn {
+            return refusal(RefusalCode::OtherTask);
+        }
+        if self.lease.is_some_and(|held| held != pull.lease) {
+            return refusal(RefusalCode::Leased);
+        }
+        let waiting = |record: &&Record| record.sequence >= self.acked.get(record.kind.share()).0;
+        let most = self.page_records.unwrap_or(usize::MAX);
+        let records: Vec<_> = self.records.iter().filter(waiting).take(most).cloned().collect();
+        self.lease = (!records.is_empty()).then_some(pull.lease);
+        let share = |share: Share| {
+            let of_share = |record: &&Record| record.kind.share() == share;
+            let cursor =
+                records.iter().rfind(of_share).map_or(self.acked.get(share), |r| Cursor(r.sequence + 1));
+            let remaining = self.records.iter().filter(of_share).filter(|r| r.sequence >= cursor.0).count();
+            ShareHead { cursor, remaining_records: remaining as u64 }
+        };
+        let head = PageHead {
+            version: "test".to_owned(),
+            boot: BOOT,
+            now: now(),
+            container: String::new(),
+            stopping: false,
+            metrics: share(Share::Metrics),
+            traces: share(Share::Traces),
+            counts: self.counts.clone(),
+        };
+        (200, Page { head, task: task_json(&self.task_arn).into(), records }.encode().unwrap())
+    }
+
+    fn ack(&mut self, ack: &Ack) -> (u16, Vec<u8>) {
+        assert_eq!((ack.boot, Some(ack.lease)), (BOOT, self.lease));
+        for share in Share::ALL {
+            let cursor = self.acked.get_mut(share);
+            *cursor = (*cursor).max(ack.delivered.get(share));
+        }
+        self.acks += 1;
+        self.lease = None;
+        (204, Vec::new())
+    }
+}
+
+fn refusal(code: RefusalCode) -> (u16, Vec<u8>) {
+    (code.status(), serde_json::to_vec(&Refusal { code, message: "told to".to_owned() }).unwrap())
+}
+
+fn key() -> Key {
+    Key::from_hex(KEY).unwrap()
+}

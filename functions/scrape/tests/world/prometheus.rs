@@ -1,0 +1,115 @@
+//! A receiver of remote write: checks what every request owes, stores samples, fails as told.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use http::request::Parts;
+use siphon_core::remote_write::{
+    HEADERS, MAX_BODY_BYTES,
+    v1::{TimeSeries, decode},
+};
+
+use super::{Answer, answer, header, reset, serve};
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// Stored, 200.
+    Store,
+    /// Not stored, this status.
+    Status(u16),
+    /// Stored, but the connection breaks before the answer.
+    StoreAndReset,
+    /// 413 if it has more samples than this, else stored.
+    AtMost(usize),
+    /// Nothing, ever.
+    Silence,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    /// For the next requests; the last one for all after it.
+    pub(crate) replies: VecDeque<Reply>,
+    /// Bodies, in order of arrival.
+    pub(crate) bodies: Vec<Bytes>,
+    /// Label set and time -> how often it was stored.
+    pub(crate) samples: BTreeMap<(String, i64), u32>,
+    /// `Retry-Attempt` of each request.
+    pub(crate) attempts: Vec<Option<String>>,
+}
+
+pub(crate) struct Prometheus {
+    state: Arc<Mutex<State>>,
+    pub(crate) url: String,
+}
+
+impl Prometheus {
+    pub(crate) async fn start() -> Self {
+        let state = Arc::default();
+        let address = serve("127.0.0.1:0", &state, State::respond).await;
+        Self { state, url: format!("http://{address}/workspaces/ws-1/api/v1/remote_write") }
+    }
+
+    pub(crate) fn edit<T>(&self, edit: impl FnOnce(&mut State) -> T) -> T {
+        edit(&mut self.state.lock().unwrap())
+    }
+
+    pub(crate) fn replies(&self, replies: &[Reply]) {
+        self.edit(|state| state.replies = replies.iter().copied().collect());
+    }
+
+    /// Stored samples, and how often the most frequent one was stored.
+    pub(crate) fn stored(&self) -> (usize, u32) {
+        self.edit(|state| (state.samples.len(), state.samples.values().copied().max().unwrap_or(0)))
+    }
+
+    pub(crate) fn requests(&self) -> usize {
+        self.edit(|state| state.bodies.len())
+    }
+}
+
+impl State {
+    fn respond(&mut self, head: &Parts, body: Bytes) -> Option<Answer> {
+        for (name, value) in HEADERS {
+            assert_eq!(header(head, name), value);
+        }
+        assert!(header(head, "user-agent").starts_with("siphon-scrape/"));
+        let authorization = header(head, "authorization");
+        assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=id/"), "{authorization}");
+        assert!(authorization.contains("/eu-west-1/aps/aws4_request"), "{authorization}");
+        assert_eq!(header(head, "x-amz-security-token"), "token");
+        self.attempts.push(head.headers.get("retry-attempt").map(|n| n.to_str().unwrap().to_owned()));
+        let message = decode(&body, MAX_BODY_BYTES).unwrap();
+        self.bodies.push(body);
+        let reply = match self.replies.len() {
+            0 => Reply::Store,
+            1 => self.replies[0],
+            _ => self.replies.pop_front().unwrap(),
+        };
+        match reply {
+            Reply::Status(status) => return Some(answer(status, "told to")),
+            Reply::Silence => return None,
+            Reply::AtMost(most)
+                if message.timeseries.iter().map(|s| s.samples.len()).sum::<usize>() > most =>
+            {
+                return Some(answer(413, "received message larger than max"));
+            }
+            Reply::Store | Reply::StoreAndReset | Reply::AtMost(_) => self.store(&message.timeseries),
+        }
+        Some(if reply == Reply::StoreAndReset { reset() } else { answer(200, "") })
+    }
+
+    fn store(&mut self, series: &[TimeSeries]) {
+        for one in series {
+            let labels: Vec<_> = one.labels.iter().map(|l| format!("{}={:?}", l.name, l.value)).collect();
+            assert!(labels.is_sorted());
+            let labels = labels.join(",");
+            for sample in &one.samples {
+                *self.samples.entry((labels.clone(), sample.timestamp)).or_default() += 1;
+            }
+        }
+    }
+}
