@@ -195,7 +195,7 @@ mod tests {
     fn a_url_needs_someone_to_address() {
         let url = |texts| request(&pairs(texts), SpanKind::Server).unwrap().url.map(Cow::into_owned);
         assert_eq!(url(&[("url.scheme", "https"), ("url.path", "/a")]), None);
-        let addressed = url(&[("url.scheme", "https"), ("url.path", "/a"), ("server.address", "h")]);
+        let addressed = url(&[("server.address", "h"), ("url.scheme", "https"), ("url.path", "/a")]);
         assert_eq!(addressed.as_deref(), Some("https://h/a"));
     }
 
