@@ -1,5 +1,5 @@
 //! The answer of `/task/stats`: by container id what Docker measures
-//! (<https://docs.docker.com/reference/api/engine/version/v1.30/#tag/Container/operation/ContainerExport>), and the
+//! (<https://docs.docker.com/reference/api/engine/version/v1.44/#tag/Container/operation/ContainerStats>), and the
 //! ECS agent's network rates. Every field is optional.
 
 use std::collections::BTreeMap;
