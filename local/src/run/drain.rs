@@ -1,0 +1,97 @@
+//! The end of a run: signals, and stopping everything in an order that loses nothing.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Outcome, Running};
+use crate::terminal::Terminal;
+
+/// The schedule while agents are being drained.
+const DRAIN_EVERY: Duration = Duration::from_millis(250);
+/// For the shop's last exports.
+const SHOP_TIMEOUT: Duration = Duration::from_secs(8);
+/// Longer than the agents' grace.
+const AGENTS_TIMEOUT: Duration = Duration::from_secs(35);
+/// For scrapes that are under way when the last agent has ended.
+const SCRAPES_TIMEOUT: Duration = Duration::from_secs(5);
+const FUNCTIONS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Ctrl-C, and what a shell or supervisor sends.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    pub(super) fn new() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("can't listen for signals");
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+        }
+    }
+
+    /// Until a signal comes or `limit` is over.
+    pub(super) async fn wait(&mut self, limit: Option<Duration>) {
+        match limit {
+            None => self.any().await,
+            Some(limit) => {
+                let _ = tokio::time::timeout(limit, self.any()).await; // either is an end
+            }
+        }
+    }
+}
+
+/// Closes the shop, drains the agents, stops the functions. A second signal leaves all that to the kernel: what still
+/// runs is killed when it is dropped.
+pub(super) async fn drain(running: Running, terminal: &Arc<Terminal>, signals: &mut Signals) -> Outcome {
+    terminal.say("Stopping: the shop closes, the agents are drained. Ctrl-C again kills.");
+    tokio::select! {
+        () = stop(running, terminal) => Outcome::Complete,
+        () = signals.any() => Outcome::Incomplete,
+    }
+}
+
+async fn stop(running: Running, terminal: &Terminal) {
+    let Running { stop_shop, stop_agents, stop_functions, every, shop, agents, functions, clock, source } =
+        running;
+    let _ = stop_shop.send(true); // whoever does not listen has ended
+    all(shop, SHOP_TIMEOUT, terminal, "the shop").await;
+
+    let period = every.borrow().map(|period| period.min(DRAIN_EVERY));
+    let _ = every.send(period);
+    let _ = stop_agents.send(true);
+    all(agents, AGENTS_TIMEOUT, terminal, "an agent").await;
+
+    let _ = every.send(None);
+    let idle = async {
+        let _ = clock.await;
+        while source.in_flight.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let _ = tokio::time::timeout(SCRAPES_TIMEOUT, idle).await; // what they do now concerns no agent any more
+    let _ = stop_functions.send(true);
+    all(functions, FUNCTIONS_TIMEOUT, terminal, "a function").await;
+}
+
+async fn all(handles: Vec<tokio::task::JoinHandle<()>>, limit: Duration, terminal: &Terminal, what: &str) {
+    if tokio::time::timeout(limit, futures_util::future::join_all(handles)).await.is_err() {
+        terminal.warn(&format!("{what} did not end within {limit:?}"));
+    }
+}
