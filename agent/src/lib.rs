@@ -129,7 +129,15 @@ async fn serve(
         }
     })
     .await;
+    log_ledger(&agent);
     Ok(())
+}
+
+/// The last words: what the counters stood at. Nobody pulls them any more, and they tell what a task's end has cost.
+fn log_ledger(agent: &Agent) {
+    if let Ok(counts) = serde_json::to_string(&agent.ledger.borrow().counts()) {
+        info!("ledger {counts}");
+    }
 }
 
 async fn sample(agent: Rc<Agent>, stop: watch::Receiver<bool>) {
