@@ -30,7 +30,7 @@ use crate::{
 pub const LIMITS: Limits = Limits {
     connections: 16,
     when_full: WhenFull::Close,
-    idle: Duration::from_secs(10),
+    idle: Duration::from_secs(5),
     age: Duration::from_secs(60),
 };
 

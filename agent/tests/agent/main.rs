@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// Waits until `condition` gives something, and fails with `what` if it never does.
 fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + Duration::from_secs(20);
     loop {
         if let Some(value) = condition() {
             return value;

@@ -123,12 +123,11 @@ fn no_pull_is_answered_before_the_task_is_known() {
 fn one_puller_at_a_time() {
     let (agent, mut first) = Agent::known(&Metadata::start(), &[]);
     let second = Puller::new(agent.pull);
-    first.lease_ms = 700;
+    first.lease_ms = 2000;
     eventually("a reading", || first.pull().ok().filter(|page| !page.records.is_empty()));
     assert_eq!(second.pull().unwrap_err(), RefusalCode::Leased);
     assert!(first.pull().is_ok(), "its holder may pull again");
-    std::thread::sleep(Duration::from_millis(800));
-    let page = second.pull().unwrap();
+    let page = eventually("the end of the lease", || second.pull().ok());
     assert_eq!(first.pull().unwrap_err(), RefusalCode::Leased);
     first.ack(&page).unwrap();
     assert_eq!(first.pull().unwrap_err(), RefusalCode::Leased, "only its holder gives a lease back");

@@ -20,8 +20,8 @@ fn readings_are_taken_at_once_and_then_at_each_tick_as_received() {
         assert_eq!(reading.stats, format!(r#"{{"reading":{}}}"#, index + 1));
         assert_eq!(reading.task, page.task);
     }
-    let gaps: Vec<_> = page.records.windows(2).map(|two| two[1].arrived.since(two[0].arrived)).collect();
-    assert!(gaps.iter().all(|gap| (100..1000).contains(gap)), "{gaps:?}");
+    let (first, last) = (page.records.first().unwrap(), page.records.last().unwrap());
+    assert!(last.arrived.since(first.arrived) >= 200, "one tick early at most");
 }
 
 #[test]
