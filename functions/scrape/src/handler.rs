@@ -108,12 +108,12 @@ fn plan(messages: Vec<SqsMessage>, now: UnixMillis) -> Plan {
         let id = message.message_id.unwrap_or_default();
         match serde_json::from_str::<Shard>(&message.body.unwrap_or_default()) {
             Ok(shard) if now.since(shard.listed_at) > STALE_MS => {
-                warn!(message = id, listed_at = shard.listed_at.0, "shard is stale and is passed over");
+                warn!(message_id = id, listed_at = shard.listed_at.0, "shard is stale and is passed over");
                 plan.scraped.tally.messages_skipped.add("stale", 1);
             }
             Ok(shard) => plan.work.extend(shard.targets.into_iter().map(|target| (id.clone(), target))),
             Err(error) => {
-                error!(message = id, %error, "message is no shard; does only the enumerating function send here?");
+                error!(message_id = id, %error, "message is no shard; does only the enumerating function send here?");
                 plan.scraped.tally.messages_skipped.add("unreadable", 1);
                 plan.scraped.failed.push(id);
             }

@@ -64,7 +64,7 @@ impl XRay {
                     for (code, entry) in sorted.refused {
                         warn!(
                             code,
-                            message = entry.message(),
+                            detail = entry.message(),
                             id = entry.id(),
                             "X-Ray refused a document for good"
                         );
