@@ -91,8 +91,14 @@ async fn metrics_that_are_stuck_do_not_hold_traces_back() {
     }
     world.agent.edit(|state| state.page_records = Some(3));
     world.prometheus.replies(&[Reply::Status(503)]);
-    world.scrape(Duration::from_secs(4)).await;
+    let tally = world.scrape(Duration::from_secs(4)).await.tally;
     assert_eq!((world.agent.acked(), world.xray.taken()), ((0, 6), (6, 1)));
+    assert!(tally.pages > 1);
+    assert_eq!(
+        tally.writes_failed.get("prometheus_unavailable"),
+        1,
+        "then left alone for the rest of the drain"
+    );
 }
 
 #[tokio::test]
