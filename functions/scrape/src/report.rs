@@ -64,7 +64,7 @@ pub struct Tally {
     pub spans_dropped: Reasons,
     /// Records that could not be read, by kind.
     pub records_bad: Reasons,
-    /// Agents that handed out nothing.
+    /// Agents whose drain ended with an error, before the first page or later.
     pub agents_failed: Reasons,
     /// Acks that did not arrive: what they named will be written again.
     pub acks_failed: Reasons,

@@ -190,3 +190,68 @@ fn histogram_bytes(histogram: &NativeHistogram) -> usize {
     let buckets = |side: &Buckets| (side.spans.len() + side.deltas.len()) * BUCKET_BYTES;
     HISTOGRAM_BYTES + buckets(&histogram.positive) + buckets(&histogram.negative)
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use siphon_core::wire::{BootId, Cursor, Page, PageHead, ShareHead};
+
+    use super::*;
+    use crate::settings::Translation;
+
+    /// Eight series under the default filter.
+    fn page(readings: u64) -> Page {
+        let payload = Bytes::from(Reading::encode(br#"{"TaskARN":"arn:task"}"#, b"{}"));
+        let record = |sequence: u64| Record {
+            kind: Kind::Ecs,
+            sequence,
+            arrived: UnixMillis(1000 + sequence.cast_signed()),
+            payload: payload.clone(),
+        };
+        let head = PageHead {
+            version: String::new(),
+            boot: BootId([0; 16]),
+            now: UnixMillis(2000),
+            container: String::new(),
+            stopping: false,
+            metrics: ShareHead::default(),
+            traces: ShareHead::default(),
+            counts: Vec::new(),
+        };
+        Page { head, task: Bytes::from_static(b"{}"), records: (10..10 + readings).map(record).collect() }
+    }
+
+    /// Cursor, and samples of each request, of every delivery.
+    fn delivered(page: &Page, limits: Limits) -> Vec<(Option<Cursor>, Vec<usize>)> {
+        let options = Translation::default();
+        let export = Export::new(page, &options);
+        let samples = |d: Delivery<Request>| d.items.iter().map(|request| request.samples).collect();
+        export.metrics(UnixMillis(0), true, limits).map(|d| (d.completes.through, samples(d))).collect()
+    }
+
+    #[test]
+    fn as_many_records_as_fit_one_request_share_a_cursor() {
+        let limits = |samples| Limits { samples, ..Limits::default() };
+        let through = |n| Some(Cursor(n));
+        assert_eq!(delivered(&page(5), limits(40)), [(through(15), vec![40])]);
+        assert_eq!(
+            delivered(&page(5), limits(17)),
+            [(through(12), vec![16]), (through(14), vec![16]), (through(15), vec![8])]
+        );
+        let bytes = Limits { body_bytes: 3000, ..Limits::default() };
+        assert!(delivered(&page(40), bytes).iter().all(|(_, requests)| requests.len() == 1), "by bytes too");
+        assert!(delivered(&page(40), bytes).len() > 1);
+    }
+
+    #[test]
+    fn a_record_that_needs_several_requests_has_them_under_one_cursor() {
+        let limits = Limits { samples: 5, ..Limits::default() };
+        let want = [(Some(Cursor(11)), vec![5, 3]), (Some(Cursor(12)), vec![5, 3])];
+        assert_eq!(delivered(&page(2), limits), want);
+    }
+
+    #[test]
+    fn a_page_without_records_is_no_delivery() {
+        assert!(delivered(&page(0), Limits::default()).is_empty());
+    }
+}
