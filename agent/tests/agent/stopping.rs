@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     eventually,
-    http::{connect, request},
+    http::{connect, receive, request},
     metadata::{Metadata, Mood},
     process::Agent,
     receiving::spans,
@@ -50,17 +50,26 @@ fn a_stopping_agent_that_nobody_pulls_ends_with_its_grace_and_says_what_is_lost(
 #[test]
 fn a_stopping_agent_waits_for_a_body_on_its_way_in_but_not_for_a_broken_one() {
     let (mut agent, puller) = Agent::known(&Metadata::start(), &[("SIPHON_SAMPLE_INTERVAL", "1h")]);
-    let whole =
-        request("POST", "/v1/traces", &[("content-type", "application/x-protobuf")], &spans(1, 100), "close");
-    let mut arriving = connect(agent.otlp);
-    arriving.write_all(&whole[..whole.len() - 1]).unwrap();
+    let protobuf = ("content-type", "application/x-protobuf");
+    let whole = request("POST", "/v1/traces", &[protobuf], &spans(1, 100), "close");
+    let (most, rest) = whole.split_at(whole.len() - 1);
+    let (mut arriving, mut broken) = (connect(agent.otlp), connect(agent.otlp));
+    arriving.write_all(most).unwrap();
+    broken.write_all(most).unwrap();
     agent.signal("TERM");
     let page = eventually("stopping", || puller.pull().ok().filter(|page| page.head.stopping));
     puller.ack(&page).unwrap();
-    std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(agent.exit_code(), None);
-    drop(arriving);
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(agent.exit_code(), None, "it waits longer than answers in hand get");
+    arriving.write_all(rest).unwrap();
+    assert_eq!(receive(&mut arriving).status, 200);
+    let page = puller.pull().unwrap();
+    assert_eq!(page.records.len(), 1);
+    puller.ack(&page).unwrap();
+    drop(broken);
+    let end = Instant::now();
     assert_eq!(eventually("its end", || agent.exit_code()), 0);
+    assert!(end.elapsed() < Duration::from_secs(8), "no time-out had to end it");
 }
 
 #[test]
