@@ -4,17 +4,23 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use siphon_core::shard::{Shard, Target};
 use siphon_tests::{
-    lambda::{Function, scheduled_event},
-    moto::{Account, Moto},
-    process::command,
+    KEY,
+    lambda::{Function, scheduled_event, sqs_event},
+    metadata::Metadata,
+    moto::{Account, Moto, Task},
+    process::{Process, command},
     programs,
+    prometheus::Prometheus,
+    python::{self, Python},
     scratch::Scratch,
+    wait,
 };
 
 const PORT: u16 = 14319;
+const OTLP_PORT: u16 = 14318;
 
 fn enumerate(moto: &Moto, account: &Account, logs: &Scratch) -> Function {
     let mut function = command(programs::enumerate());
@@ -31,11 +37,7 @@ fn shard(message: &Value) -> Shard {
 }
 
 fn targets(account: &Account) -> BTreeSet<Target> {
-    let target = |task: &siphon_tests::moto::Task| Target {
-        task_arn: task.arn.clone(),
-        address: task.address,
-        port: PORT,
-    };
+    let target = |task: &Task| Target { task_arn: task.arn.clone(), address: task.address, port: PORT };
     account.with_agent.iter().map(target).collect()
 }
 
@@ -53,4 +55,64 @@ fn every_task_with_an_agent_is_in_the_queue_once_an_enumeration() {
         let listed: BTreeSet<_> = shards.into_iter().flat_map(|shard| shard.targets).collect();
         assert_eq!(listed, targets(&account), "{round}");
     }
+}
+
+/// A task's agent and the metadata endpoint that it asks.
+fn agent(task: &Task, logs: &Scratch) -> (Process, Metadata) {
+    let metadata = Metadata::start(&task.arn);
+    let mut agent = command(programs::agent());
+    agent
+        .env("SIPHON_KEY", KEY)
+        .env("SIPHON_SAMPLE_INTERVAL", "1s")
+        .env("SIPHON_OTLP_HTTP_ADDRESS", format!("{}:{OTLP_PORT}", task.address))
+        .env("SIPHON_PULL_ADDRESS", format!("{}:{PORT}", task.address))
+        .env("ECS_CONTAINER_METADATA_URI_V4", metadata.url());
+    (Process::start(&format!("agent-{}", task.address), &mut agent, logs.path()), metadata)
+}
+
+fn scrape(moto: &Moto, prometheus: &Prometheus, logs: &Scratch) -> Function {
+    let mut function = command(programs::scrape());
+    function
+        .envs(moto.environment())
+        .env("SIPHON_KEY", KEY)
+        .env("AWS_PROMETHEUS_ENDPOINT", prometheus.write_url());
+    Function::start("scrape", &mut function, logs.path())
+}
+
+#[test]
+fn what_the_agents_hold_reaches_prometheus_and_x_ray_and_is_acknowledged() {
+    let (Some(python), Some(prometheus), Some(moto)) = (Python::find(), Prometheus::start(), Moto::start())
+    else {
+        return;
+    };
+    let (account, logs) = (moto.create(), Scratch::new());
+    let (mut enumerate, mut scrape) = (enumerate(&moto, &account, &logs), scrape(&moto, &prometheus, &logs));
+    let _agents: Vec<_> = account.with_agent.iter().map(|task| agent(task, &logs)).collect();
+    let mut round = || {
+        enumerate.invoke(scheduled_event()).unwrap();
+        for message in moto.receive(&account.queue_url) {
+            let outcome = scrape.invoke(sqs_event(&[message])).unwrap();
+            assert_eq!(outcome, json!({ "batchItemFailures": [] }));
+        }
+    };
+
+    wait::until("the ECS metrics of every task are stored", || {
+        round();
+        let stored = prometheus.query("ecs_task_memory_utilized_MiB == 100");
+        let stored = stored.iter().filter_map(|series| series["metric"]["aws_ecs_task_arn"].as_str());
+        let expected: BTreeSet<_> = account.with_agent.iter().map(|task| task.arn.as_str()).collect();
+        (stored.collect::<BTreeSet<_>>() == expected).then_some(())
+    });
+    let task = account.with_agent.first().unwrap();
+    let otlp = format!("http://{}:{OTLP_PORT}", task.address);
+    let shop = python::json(python.app("shop.py").arg(otlp));
+    let trace_id = shop["x_ray_trace_id"].as_str().unwrap();
+    let segments = wait::until("the trace is stored", || {
+        round();
+        Some(moto.segments(trace_id)).filter(|segments| segments.len() == 3)
+    });
+    assert_eq!(prometheus.values("shop_orders_total"), [3.0]);
+    // Acknowledged: one more round brings nothing of it again.
+    round();
+    assert_eq!(moto.segments(trace_id), segments);
 }

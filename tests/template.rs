@@ -183,3 +183,16 @@ fn each_function_is_built_from_its_own_package_for_the_chosen_processor() {
         assert!(fs::read_to_string(manifest).unwrap().contains(&format!("name = \"{binary}\"")));
     }
 }
+
+#[test]
+fn every_variable_that_is_set_is_one_that_the_function_reads() {
+    let Some(template) = template() else { return };
+    for (function, folder) in [("EnumerateFunction", "enumerate"), ("ScrapeFunction", "scrape")] {
+        let settings = repository().join("functions").join(folder).join("src/settings.rs");
+        let settings = fs::read_to_string(settings).unwrap();
+        let variables = &template["Resources"][function]["Properties"]["Environment"]["Variables"];
+        for name in variables.as_object().unwrap().keys() {
+            assert!(settings.contains(&format!("\"{name}\"")), "{function}: {name}");
+        }
+    }
+}

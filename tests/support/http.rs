@@ -92,8 +92,12 @@ pub fn free_port() -> u16 {
 /// The body that `url` answers with, if the status is 200. `query` is appended, encoded.
 #[must_use]
 pub fn get(url: &str, query: &[(&str, &str)]) -> Option<String> {
-    let request =
-        query.iter().fold(minreq::get(url), |request, (name, value)| request.with_param(*name, *value));
-    let answer = request.with_timeout(10).send().ok()?;
+    let query: Vec<_> =
+        query.iter().map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();
+    let answer = minreq::get(format!("{url}?{}", query.join("&"))).with_timeout(10).send().ok()?;
     (answer.status_code == 200).then(|| answer.as_str().map(str::to_owned).ok())?
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use crate::http::{self, Server};
 
 /// Memory in use, of each container, without its page cache. Bytes.
-pub const MEMORY_USED: u64 = 50 * 1024 * 1024;
+const MEMORY_USED: u64 = 50 * 1024 * 1024;
 
-/// Two containers, `app` and `siphon-agent`, each of which uses a tenth of a vCPU. Ends when dropped.
+/// Two containers, `app` and `siphon-agent`, each of which uses 50 MiB and a tenth of a vCPU. Ends when dropped.
 pub struct Metadata(Server);
 
 impl Metadata {
@@ -77,22 +77,24 @@ fn stats(n: u64) -> Value {
             "system_cpu_usage": n * 2_000_000_000, "online_cpus": 2,
         })
     };
-    let container = json!({
-        "read": rfc3339(n), "preread": rfc3339(n - 1), "num_procs": 0,
-        "cpu_stats": cpu(n), "precpu_stats": cpu(n - 1),
-        "memory_stats": {
-            "usage": MEMORY_USED + 1024, "max_usage": 2 * MEMORY_USED, "limit": 9_223_372_036_854_771_712_u64,
-            "stats": { "cache": 1024 },
-        },
-        "blkio_stats": { "io_service_bytes_recursive": [
-            { "major": 202, "minor": 26368, "op": "Read", "value": 4096 * n },
-            { "major": 202, "minor": 26368, "op": "Write", "value": 8192 * n },
-        ] },
-        "networks": { "eth1": { "rx_bytes": 1000 * n, "rx_packets": 10 * n, "rx_errors": 0, "rx_dropped": 0,
-                                "tx_bytes": 500 * n, "tx_packets": 5 * n, "tx_errors": 0, "tx_dropped": 0 } },
-        "network_rate_stats": { "rx_bytes_per_sec": 1000.0, "tx_bytes_per_sec": 500.0 },
-    });
-    json!({ APP_ID: container, AGENT_ID: container })
+    let container = |id: &str| {
+        json!({
+            "id": id, "name": id, "read": rfc3339(n), "preread": rfc3339(n - 1), "num_procs": 0,
+            "cpu_stats": cpu(n), "precpu_stats": cpu(n - 1),
+            "memory_stats": {
+                "usage": MEMORY_USED + 1024, "max_usage": 2 * MEMORY_USED, "limit": 9_223_372_036_854_771_712_u64,
+                "stats": { "cache": 1024 },
+            },
+            "blkio_stats": { "io_service_bytes_recursive": [
+                { "major": 202, "minor": 26368, "op": "Read", "value": 4096 * n },
+                { "major": 202, "minor": 26368, "op": "Write", "value": 8192 * n },
+            ] },
+            "networks": { "eth1": { "rx_bytes": 1000 * n, "rx_packets": 10 * n, "rx_errors": 0, "rx_dropped": 0,
+                                    "tx_bytes": 500 * n, "tx_packets": 5 * n, "tx_errors": 0, "tx_dropped": 0 } },
+            "network_rate_stats": { "rx_bytes_per_sec": 1000.0, "tx_bytes_per_sec": 500.0 },
+        })
+    };
+    json!({ APP_ID: container(APP_ID), AGENT_ID: container(AGENT_ID) })
 }
 
 fn rfc3339(seconds: u64) -> String {
