@@ -46,6 +46,8 @@ struct Books {
     tasks: HashMap<String, TaskBook>,
     segments: Seen,
     freshness: Freshness,
+    /// Agents that ended without a ledger.
+    unaccounted: u64,
 }
 
 /// What one task's data amounts to.
@@ -178,6 +180,16 @@ impl Accounts {
         for Count { event, kind, reason, value } in counts {
             book.counter([event, kind, reason]).observe(*value);
         }
+    }
+
+    /// An agent ended without a word: what it had taken can't be known any more.
+    pub(crate) fn no_ledger(&self) {
+        lock(&self.0).unaccounted += 1;
+    }
+
+    /// Agents that ended without a ledger.
+    pub(crate) fn unaccounted(&self) -> u64 {
+        lock(&self.0).unaccounted
     }
 
     pub(crate) fn counts(&self) -> Counts {

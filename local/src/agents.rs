@@ -4,7 +4,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -113,15 +113,22 @@ impl Agents {
             log: self.logs.join(format!("agent-{}.log", task.name())),
         };
         let (agents, tasks) = (Arc::clone(self), Arc::clone(tasks));
-        let watch = agents.watch_ledger(&tasks, index);
+        let accounted = Arc::new(AtomicBool::new(false));
+        let watch = agents.watch_ledger(&tasks, index, &accounted);
         let mut process = program.start(&agents.terminal, Arc::clone(&watch))?;
         Ok(tokio::spawn(async move {
             let Some(task) = tasks.get(index) else { return };
-            while !agents.attend(task, &mut process, &mut stop).await {
-                tokio::time::sleep(RESTART_AFTER).await;
-                match program.start(&agents.terminal, Arc::clone(&watch)) {
-                    Ok(started) => process = started,
-                    Err(error) => agents.terminal.warn(&format!("{error:#}")),
+            loop {
+                let told = agents.attend(task, &mut process, &mut stop).await;
+                if !accounted.swap(false, Ordering::Relaxed) {
+                    agents.accounts.no_ledger();
+                }
+                if told {
+                    break;
+                }
+                match agents.restart(&program, &watch, &mut stop).await {
+                    Some(started) => process = started,
+                    None => break,
                 }
             }
             task.set_status(Status::Stopped);
@@ -141,14 +148,36 @@ impl Agents {
     }
 
     /// Sees the ledger that the agent logs when it ends.
-    fn watch_ledger(&self, tasks: &Arc<Vec<Task>>, index: usize) -> Watch {
+    fn watch_ledger(&self, tasks: &Arc<Vec<Task>>, index: usize, accounted: &Arc<AtomicBool>) -> Watch {
         let (accounts, tasks) = (Arc::clone(&self.accounts), Arc::clone(tasks));
+        let accounted = Arc::clone(accounted);
         Arc::new(move |line| {
+            let Some(counts) = ledger(line) else { return };
+            accounted.store(true, Ordering::Relaxed);
             let identity = tasks.get(index).and_then(Task::identity);
-            if let (Some(counts), Some(identity)) = (ledger(line), identity) {
-                accounts.final_ledger(&identity.arn, &counts);
-            }
+            // A task that nobody knows is never pulled: all that its agent took is missing.
+            let arn = identity.map_or_else(|| format!("unknown task {index}"), |identity| identity.arn);
+            accounts.final_ledger(&arn, &counts);
         })
+    }
+
+    /// Starts an agent anew, as often as it takes; `None` if it is told to stop before that.
+    async fn restart(
+        &self,
+        program: &Program,
+        watch: &Watch,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Option<Process> {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(RESTART_AFTER) => {}
+                _ = stop.changed() => return None,
+            }
+            match program.start(&self.terminal, Arc::clone(watch)) {
+                Ok(process) => return Some(process),
+                Err(error) => self.terminal.warn(&format!("{error:#}")),
+            }
+        }
     }
 
     /// Watches an agent until it has ended. True: because it was told to.

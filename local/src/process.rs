@@ -4,6 +4,7 @@ use std::{
     path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -13,6 +14,9 @@ use tokio::{
 };
 
 use crate::terminal::Terminal;
+
+/// For the lines that a process wrote last.
+const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// One program to run, as often as it takes.
 pub(crate) struct Program {
@@ -31,7 +35,7 @@ pub(crate) type Watch = Arc<dyn Fn(&str) + Send + Sync>;
 pub(crate) struct Process {
     child: Child,
     /// What it says on stdout and stderr; ends with it.
-    output: tokio::task::JoinHandle<()>,
+    output: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Program {
@@ -53,7 +57,7 @@ impl Program {
         let output = tokio::spawn(async move {
             tokio::join!(log.follow(stdout), log.follow(stderr));
         });
-        Ok(Process { child, output })
+        Ok(Process { child, output: Some(output) })
     }
 }
 
@@ -68,8 +72,11 @@ impl Process {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         };
-        // A grandchild that holds the pipe must not hold us.
-        let _ = tokio::time::timeout(std::time::Duration::from_millis(500), &mut self.output).await;
+        if let Some(output) = &mut self.output {
+            // A grandchild that holds the pipe must not hold us.
+            let _ = tokio::time::timeout(LAST_LINES, &mut *output).await;
+            self.output = None;
+        }
         how
     }
 

@@ -353,6 +353,12 @@ fn print_summary(world: &World) {
     for (what, count) in accounts.refusals() {
         terminal.say(&format!("  refused: {what} {count}"));
     }
+    if accounts.unaccounted() > 0 {
+        terminal.say(&format!(
+            "  {} agent(s) ended without telling what they had taken: see their logs",
+            accounts.unaccounted()
+        ));
+    }
     let missing = accounts.missing();
     if missing != crate::accounts::Missing::default() && circumstances.amp && circumstances.xray {
         terminal.say(&format!(

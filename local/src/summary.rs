@@ -15,6 +15,7 @@ pub(crate) struct Summary {
     samples_stored: Option<u64>,
     segments_stored: Option<u64>,
     /// Readings, metric exports and spans that agents took and no receiver has, and samples that were rejected.
+    /// `None` also if an agent was killed: it told nobody what it had taken.
     lost: Option<u64>,
     /// Samples and segments that came again unchanged.
     duplicated: Option<u64>,
@@ -47,7 +48,7 @@ impl Summary {
             tasks: if amp { accounts.tasks() } else { agents },
             samples_stored: amp.then_some(counts.samples_stored),
             segments_stored: xray.then_some(counts.segments_stored),
-            lost: (amp && xray).then_some(lost),
+            lost: (amp && xray && accounts.unaccounted() == 0).then_some(lost),
             duplicated: (amp && xray).then_some(counts.samples_repeated + counts.segments_repeated),
             freshness_p50_ms: accounts.freshness(0.5).filter(|_| amp),
             freshness_p99_ms: accounts.freshness(0.99).filter(|_| amp),
@@ -128,6 +129,13 @@ mod tests {
         assert_eq!((summary.tasks, summary.samples_stored, summary.segments_stored), (6, None, Some(0)));
         assert_eq!((summary.lost, summary.duplicated), (None, None));
         assert!(summary.to_string().contains("samples stored                 –"), "{summary}");
+    }
+
+    #[test]
+    fn a_killed_agent_makes_the_loss_unknown() {
+        let accounts = Accounts::default();
+        accounts.no_ledger();
+        assert_eq!(Summary::new(&accounts, OURS).lost, None);
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(crate) struct Counters {
     pub(crate) written_bytes: u64,
 }
 
-/// What a container has used so far.
+/// What a container used, memory and cache now, all else since its start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     cpu_nanos: u64,
@@ -52,18 +52,18 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    /// Of a service that has served `requests`: a base load that breathes, and a share for each request.
-    pub(crate) fn of_application(index: usize, requests: u64, now: UnixMillis) -> Self {
+    /// Of a service that has served `requests` more since `last`: a base load that breathes, and a share for each.
+    pub(crate) fn of_application(index: usize, requests: u64, last: &Counters, now: UnixMillis) -> Self {
         let breath = breath(index, now);
-        let uptime_ms = now.0.unsigned_abs() % (30 * 24 * 3_600_000);
+        let elapsed_ms = now.since(last.at).clamp(0, 60_000).unsigned_abs();
         Self {
-            cpu_nanos: uptime_ms * 9_000 + requests * (11_000_000 + breath * 4_000),
-            memory: (84 + (index as u64 % 5) * 9) * MIB + breath * 24_000 + requests.min(4_000) * 4_096,
+            cpu_nanos: last.cpu_nanos + elapsed_ms * (6_000 + breath * 14) + requests * 12_000_000,
+            memory: (84 + (index as u64 % 5) * 9) * MIB + breath * 24_000,
             cache: 12 * MIB,
-            rx_bytes: uptime_ms * 210 / 1000 + requests * 1_830,
-            tx_bytes: uptime_ms * 150 / 1000 + requests * 3_410,
+            rx_bytes: last.rx_bytes + elapsed_ms * (210 + breath / 4) / 1000 + requests * 1_830,
+            tx_bytes: last.tx_bytes + elapsed_ms * (150 + breath / 4) / 1000 + requests * 3_410,
             read_bytes: 6 * MIB,
-            written_bytes: requests * 512,
+            written_bytes: last.written_bytes + requests * 512,
         }
     }
 
@@ -73,6 +73,25 @@ impl Usage {
         let memory = crate::agents::resident(pid).map_or(last.memory, |resident| resident.now);
         // One interface a task: its counters are those of the application.
         Self { cpu_nanos, memory, ..Self::default() }
+    }
+}
+
+/// Requests as a service's counters see them: their work is spread over the seconds that follow.
+#[derive(Default)]
+pub(crate) struct Spread {
+    /// Sixteenths of a request that are still to be worked off.
+    open: u64,
+    served: u64,
+}
+
+impl Spread {
+    /// `served`: requests since the start. Gives how many were worked off since the last call.
+    pub(crate) fn next(&mut self, served: u64) -> u64 {
+        self.open += served.saturating_sub(self.served) * 16;
+        self.served = served;
+        let now = (self.open / 4 / 16).max(u64::from(self.open >= 16));
+        self.open -= now * 16;
+        now
     }
 }
 
@@ -99,7 +118,8 @@ impl Container {
         let mut container = Self::new(task, task.service, image, 192, 448);
         // Two readings, so that the first answer has rates.
         for at in [task.started_at.plus(-1000), task.started_at] {
-            container.read(at, &Usage::of_application(task.index, 0, at));
+            let usage = Usage::of_application(task.index, 0, container.latest(), at);
+            container.read(at, &usage);
         }
         container
     }
@@ -185,13 +205,21 @@ mod tests {
     }
 
     #[test]
+    fn requests_are_spread_and_none_is_forgotten() {
+        let mut spread = Spread::default();
+        let worked: Vec<_> = (0..40).map(|_| spread.next(20)).collect();
+        assert_eq!((worked[0], worked.iter().sum::<u64>()), (5, 20), "{worked:?}");
+    }
+
+    #[test]
     fn counters_never_go_back_and_rates_are_per_second() {
         let task = crate::tasks::lay_out(1, false, None, UnixMillis(1_795_000_000_000)).unwrap().remove(0);
         let mut container = Container::application(&task);
         let mut last = *container.latest();
-        for (second, requests) in [(1, 0), (2, 40), (3, 30), (4, 90)] {
+        for (second, requests) in [(1, 0), (2, 40), (3, 0), (4, 90)] {
             let at = task.started_at.plus(second * 1000);
-            container.read(at, &Usage::of_application(0, requests, at));
+            let usage = Usage::of_application(0, requests, container.latest(), at);
+            container.read(at, &usage);
             let now = *container.latest();
             assert!(now.cpu_nanos >= last.cpu_nanos && now.rx_bytes >= last.rx_bytes, "{now:?}");
             last = now;

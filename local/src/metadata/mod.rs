@@ -23,7 +23,7 @@ use crate::{
     clock, lock,
     tasks::{AGENT_CONTAINER, Task},
 };
-use container::{Container, Usage};
+use container::{Container, Spread, Usage};
 
 /// How often ECS reads a container's counters.
 const READ_EVERY: Duration = Duration::from_secs(1);
@@ -69,12 +69,17 @@ impl Metadata {
 
     async fn read_counters(self: Arc<Self>) {
         let mut tick = tokio::time::interval(READ_EVERY);
+        let mut spreads: Vec<_> = self.tasks.iter().map(|_| Spread::default()).collect();
         loop {
             tick.tick().await;
             let now = clock::now();
-            for (task, [application, agent]) in self.tasks.iter().zip(lock(&self.containers).iter_mut()) {
-                let requests = task.requests.load(Ordering::Relaxed);
-                application.read(now, &Usage::of_application(task.index, requests, now));
+            let mut containers = lock(&self.containers);
+            for ((task, spread), [application, agent]) in
+                self.tasks.iter().zip(&mut spreads).zip(containers.iter_mut())
+            {
+                let requests = spread.next(task.requests.load(Ordering::Relaxed));
+                let usage = Usage::of_application(task.index, requests, application.latest(), now);
+                application.read(now, &usage);
                 agent.read(now, &Usage::of_process(task.agent_pid.load(Ordering::Relaxed), agent.latest()));
             }
         }

@@ -71,7 +71,7 @@ async fn charts(State(world): State<Arc<World>>) -> Json<Value> {
 
 async fn traces(State(world): State<Arc<World>>) -> Json<Value> {
     let traces = world.store.traces(LISTED_TRACES);
-    Json(traces.iter().filter_map(|(id, trace)| waterfall::line(id, trace)).collect())
+    Json(waterfall::list(&traces))
 }
 
 async fn trace(State(world): State<Arc<World>>, Path(id): Path<String>) -> Response {

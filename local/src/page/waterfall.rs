@@ -15,8 +15,16 @@ struct Span<'a> {
     document: &'a Value,
 }
 
+/// The list of traces, latest first.
+pub(super) fn list(traces: &[(String, Trace)]) -> Value {
+    let mut lines: Vec<_> = traces.iter().filter_map(|(id, trace)| line(id, trace)).collect();
+    let start = |line: &Value| line.get("start").and_then(Value::as_f64).unwrap_or_default();
+    lines.sort_by(|a, b| start(b).total_cmp(&start(a)));
+    lines.into()
+}
+
 /// One line of the list of traces. `None` if the trace has nothing to show.
-pub(super) fn line(id: &str, trace: &Trace) -> Option<Value> {
+fn line(id: &str, trace: &Trace) -> Option<Value> {
     let spans = flatten(trace);
     let first = spans.iter().min_by(|a, b| a.start.total_cmp(&b.start))?;
     let end = spans.iter().map(|span| span.end).fold(first.end, f64::max);
@@ -112,10 +120,15 @@ fn title(span: &Span<'_>) -> String {
     match (text("method"), text("url")) {
         (Some(method), Some(url)) => format!("{method} {}", path(url)),
         (Some(method), None) => format!("{method} {name}"),
-        _ => match span.document.pointer("/aws/operation").and_then(Value::as_str) {
-            Some(operation) => format!("{name}.{operation}"),
-            None => name.to_owned(),
-        },
+        _ => {
+            let deep = |pointer| span.document.pointer(pointer).and_then(Value::as_str);
+            let verb = deep("/sql/sanitized_query").and_then(|query| query.split_whitespace().next());
+            match (verb, deep("/aws/operation")) {
+                (Some(verb), _) => format!("{verb} {name}"),
+                (None, Some(operation)) => format!("{name}.{operation}"),
+                (None, None) => name.to_owned(),
+            }
+        }
     }
 }
 
@@ -156,7 +169,7 @@ mod tests {
     #[test]
     fn spans_come_in_the_order_of_the_tree() {
         let trace = trace(&[
-            json!({ "id": "c", "parent_id": "a", "name": "db", "start_time": 3.0, "end_time": 4.0, "type": "subsegment", "sql": {} }),
+            json!({ "id": "c", "parent_id": "a", "name": "db", "start_time": 3.0, "end_time": 4.0, "type": "subsegment", "sql": { "sanitized_query": "SELECT 1" } }),
             json!({ "id": "a", "name": "shop", "start_time": 1.0, "end_time": 5.0,
                     "http": { "request": { "method": "GET", "url": "http://h/x?y" } },
                     "subsegments": [{ "id": "b", "name": "inner", "start_time": 2.0, "end_time": 2.5, "fault": true }] }),
@@ -177,7 +190,7 @@ mod tests {
                 )
             })
             .collect();
-        assert_eq!(rows, ["0 a GET /x server", "1 b inner server", "1 c db sql", "0 d late server"]);
+        assert_eq!(rows, ["0 a GET /x server", "1 b inner server", "1 c SELECT db sql", "0 d late server"]);
         let line = line("t", &trace).unwrap();
         assert_eq!(
             (&line["name"], &line["spans"], &line["fault"]),

@@ -175,6 +175,7 @@ impl<'a> Story<'a> {
             [
                 attribute("db.system", "postgresql"),
                 attribute("db.name", "shop"),
+                attribute("db.connection_string", "db.shop.local:5432"),
                 attribute("db.user", "inventory"),
                 attribute("db.statement", "SELECT id, on_hand, reserved FROM stock WHERE id = $1"),
                 attribute("db.operation", "SELECT"),
