@@ -47,7 +47,7 @@ impl Deployment {
         number: usize,
         terminal: &Arc<Terminal>,
         stop: watch::Receiver<bool>,
-    ) -> anyhow::Result<JoinHandle<()>> {
+    ) -> anyhow::Result<(Arc<Environment>, JoinHandle<()>)> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("the Runtime API can't listen")?;
         let api = listener.local_addr()?;
         let environment = Environment::new(Arc::clone(&self.function));
@@ -59,12 +59,14 @@ impl Deployment {
             env: self.env(&api.to_string()),
             log: log_file(&self.logs, self.function.name),
         };
-        let keeper = Keeper { program, environment, terminal: Arc::clone(terminal), stop };
+        let keeper =
+            Keeper { program, environment: Arc::clone(&environment), terminal: Arc::clone(terminal), stop };
         let process = keeper.spawn()?;
-        Ok(tokio::spawn(async move {
+        let handle = tokio::spawn(async move {
             keeper.keep(process).await;
             server.abort();
-        }))
+        });
+        Ok((environment, handle))
     }
 
     /// The environment as Lambda gives it to a custom runtime, and nothing else.
@@ -196,7 +198,7 @@ mod tests {
         };
         let (stop, stopped) = watch::channel(false);
         let terminal = Terminal::silent();
-        let keeper = deployment.start(1, &terminal, stopped).await.unwrap();
+        let (_, keeper) = deployment.start(1, &terminal, stopped).await.unwrap();
         let log = || std::fs::read_to_string(folder.join("f.log")).unwrap_or_default();
         for _ in 0..100 {
             if log().matches("SIPHON_X=1").count() >= 2 {
@@ -223,7 +225,7 @@ mod tests {
             logs: std::env::temp_dir(),
         };
         let (_stop, stopped) = watch::channel(false);
-        let error = deployment.start(1, &Terminal::silent(), stopped).await.unwrap_err();
+        let error = deployment.start(1, &Terminal::silent(), stopped).await.err().unwrap();
         assert!(format!("{error:#}").contains("/nowhere/bootstrap"));
     }
 }

@@ -2,7 +2,10 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -57,6 +60,7 @@ struct Invocation {
 pub(crate) struct Environment {
     pub(crate) function: Arc<Function>,
     running: Mutex<Option<Running>>,
+    polled: AtomicBool,
 }
 
 struct Running {
@@ -90,7 +94,7 @@ impl Function {
 
 impl Environment {
     pub(crate) fn new(function: Arc<Function>) -> Arc<Self> {
-        Arc::new(Self { function, running: Mutex::new(None) })
+        Arc::new(Self { function, running: Mutex::new(None), polled: AtomicBool::new(false) })
     }
 
     /// Ends the running invocation, if any, with an error: its process has died or took too long.
@@ -105,8 +109,14 @@ impl Environment {
         lock(&self.running).as_ref().is_some_and(|running| now > running.deadline)
     }
 
+    /// Whether its process has ever asked for an invocation: then its initialisation went well.
+    pub(crate) fn has_polled(&self) -> bool {
+        self.polled.load(Ordering::Relaxed)
+    }
+
     /// Waits for an invocation and marks it as running here.
     async fn next(&self) -> Option<Next> {
+        self.polled.store(true, Ordering::Relaxed);
         self.fail(
             "Runtime.Skipped",
             "the runtime asked for the next invocation without answering".to_owned(),

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Outcome, Running};
+use super::{Outcome, start::Running};
 use crate::terminal::Terminal;
 
 /// The schedule while agents are being drained.

@@ -1,8 +1,6 @@
-//! What is not known at once: a foreign task's identity, and when the agents listen.
+//! A task whose metadata endpoint is not ours.
 
 use std::{sync::Arc, time::Duration};
-
-use tokio::net::TcpStream;
 
 use crate::{
     http_client::HttpClient,
@@ -11,7 +9,6 @@ use crate::{
 };
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-const AGENTS_LISTEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Asks the metadata endpoint at `url` who task 1 is, until it tells. ECS lists the task only then.
 pub(super) async fn identify(tasks: Arc<Vec<Task>>, url: String, terminal: Arc<Terminal>) {
@@ -40,17 +37,6 @@ async fn ask(client: &HttpClient, url: &str) -> anyhow::Result<Identity> {
     let identity: Identity = serde_json::from_slice(&answer)?;
     anyhow::ensure!(identity.arn.contains(":task/"), "{url}/task has no task ARN in TaskARN");
     Ok(identity)
-}
-
-/// Until every agent takes connections, so that the shop's first exports are not refused. An agent that doesn't in time
-/// will be seen in its log.
-pub(super) async fn wait_for_agents(tasks: &[Task]) {
-    let listening = tasks.iter().map(|task| async move {
-        while TcpStream::connect(task.otlp).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    });
-    let _ = tokio::time::timeout(AGENTS_LISTEN_WITHIN, futures_util::future::join_all(listening)).await;
 }
 
 #[cfg(test)]
