@@ -22,6 +22,7 @@ Usage: cargo run --release -- [FLAGS]
   --every DURATION        schedule of `enumerate`, from 200ms to 1h (default 2s)
   --no-workload           no shop: the tasks have ECS metrics only, unless you send them OTLP
   --all-ecs-metrics       every ECS metric in place of ADOT's nine
+  --no-metric-suffixes    names without units, such as ecs_task_cpu_utilized, as the public ECS dashboard asks for
   --remote-write-url URL  write samples to this Prometheus in place of the built-in receiver
   --xray-endpoint URL     send segments to this X-Ray endpoint in place of the built-in one
   --metadata-url URL      task 1 uses this metadata endpoint (version 4) and has the identity that it tells
@@ -42,6 +43,7 @@ pub(crate) struct Flags {
     pub(crate) every: Duration,
     pub(crate) workload: bool,
     pub(crate) all_ecs_metrics: bool,
+    pub(crate) metric_suffixes: bool,
     pub(crate) remote_write_url: Option<String>,
     pub(crate) xray_endpoint: Option<String>,
     /// Without a slash at its end.
@@ -61,6 +63,7 @@ impl Default for Flags {
             every: Duration::from_secs(2),
             workload: true,
             all_ecs_metrics: false,
+            metric_suffixes: true,
             remote_write_url: None,
             xray_endpoint: None,
             metadata_url: None,
@@ -131,6 +134,7 @@ impl Reader {
             "json" => flags.json = true,
             "no-workload" => flags.workload = false,
             "all-ecs-metrics" => flags.all_ecs_metrics = true,
+            "no-metric-suffixes" => flags.metric_suffixes = false,
             "verbose" => flags.verbose = true,
             "seconds" => {
                 flags.seconds = self.value(name, whole(1..=86_400)).map(Duration::from_secs);
@@ -196,7 +200,7 @@ mod tests {
     #[test]
     fn every_flag_is_read() {
         let Ok(Parsed::Run(flags)) = parse_words(
-            "--seconds 60 --json --tasks 9 --every 200ms --no-workload --all-ecs-metrics --verbose \
+            "--seconds 60 --json --tasks 9 --every 200ms --no-workload --all-ecs-metrics --verbose --no-metric-suffixes \
              --remote-write-url http://127.0.0.1:9090/api/v1/write --xray-endpoint=http://127.0.0.1:2000 \
              --metadata-url http://127.0.0.1:9/v4/x/ --otlp-http 127.0.0.1:4318 --page 127.0.0.1:0 --bin-dir out",
         ) else {
@@ -209,6 +213,7 @@ mod tests {
             every: Duration::from_millis(200),
             workload: false,
             all_ecs_metrics: true,
+            metric_suffixes: false,
             remote_write_url: Some("http://127.0.0.1:9090/api/v1/write".into()),
             xray_endpoint: Some("http://127.0.0.1:2000".into()),
             metadata_url: Some("http://127.0.0.1:9/v4/x".into()),

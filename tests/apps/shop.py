@@ -31,7 +31,10 @@ metrics = MeterProvider(
 )
 meter = metrics.get_meter("shop", "1.2.3")
 orders = meter.create_counter("shop.orders", unit="{order}", description="Orders taken")
-duration = meter.create_histogram("http.server.request.duration", unit="s")
+bounds = [0.25, 0.5, 1.0]
+duration = meter.create_histogram(
+    "http.server.request.duration", unit="s", explicit_bucket_boundaries_advisory=bounds
+)
 meter.create_observable_gauge("shop.queue.depth", callbacks=[lambda _: [Observation(7)]])
 
 request = {"http.request.method": "POST", "url.scheme": "https", "server.address": "shop.example", "url.path": "/orders"}

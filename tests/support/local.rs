@@ -1,5 +1,7 @@
 //! A run of `siphon-local`: the stand-in for AWS with real agents and functions.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use serde_json::Value;
 
 use crate::{
@@ -15,7 +17,11 @@ pub struct Local {
     process: Process,
     page: String,
     _scratch: Scratch,
+    _alone: MutexGuard<'static, ()>,
 }
+
+/// Two runs that start at once would choose the same loopback addresses for their tasks.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// How a run ended.
 #[derive(Debug)]
@@ -35,6 +41,7 @@ impl Local {
     /// If it does not come up.
     #[must_use]
     pub fn start(flags: &[&str]) -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let scratch = Scratch::new();
         let (program, binaries) = programs::local(&scratch);
         let address = format!("127.0.0.1:{}", free_port());
@@ -46,9 +53,9 @@ impl Local {
         wait::until("siphon-local's page is up", || {
             let ended = process.ended();
             assert!(ended.is_none(), "siphon-local ended at once: {ended:?}");
-            get(&page, &[])
+            get(&format!("{page}/"), &[])
         });
-        Self { process, page, _scratch: scratch }
+        Self { process, page, _scratch: scratch, _alone: alone }
     }
 
     /// What its page shows under `path`, such as `/api/overview`.

@@ -184,6 +184,9 @@ fn scrape_deployment(
     if flags.all_ecs_metrics {
         settings.push(("SIPHON_ECS_METRICS", "all".to_owned()));
     }
+    if !flags.metric_suffixes {
+        settings.push(("SIPHON_METRIC_SUFFIXES", "false".to_owned()));
+    }
     if let Some(url) = &flags.xray_endpoint {
         settings.push(("AWS_ENDPOINT_URL_XRAY", url.clone()));
     }
