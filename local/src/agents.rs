@@ -14,6 +14,7 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     accounts::Accounts,
+    guard::Guard,
     lock,
     process::{Process, Program, Watch},
     tasks::{Status, Task},
@@ -36,6 +37,7 @@ pub(crate) struct Agents {
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) terminal: Arc<Terminal>,
     pub(crate) rss: Arc<Rss>,
+    pub(crate) guard: Arc<Guard>,
 }
 
 /// The largest resident set that any agent had, and the latest of all.
@@ -111,6 +113,7 @@ impl Agents {
             path: self.binary.clone(),
             env: self.env(task, metadata_uri),
             log: self.logs.join(format!("agent-{}.log", task.name())),
+            guard: Arc::clone(&self.guard),
         };
         let (agents, tasks) = (Arc::clone(self), Arc::clone(tasks));
         let accounted = Arc::new(AtomicBool::new(false));

@@ -15,6 +15,7 @@ use crate::{
         lambda::{self, Environment, Function},
     },
     clock,
+    guard::Guard,
     process::{Process, Program},
     terminal::Terminal,
 };
@@ -35,6 +36,7 @@ pub(crate) struct Deployment {
     /// The stand-in's address.
     pub(crate) endpoint: String,
     pub(crate) logs: PathBuf,
+    pub(crate) guard: Arc<Guard>,
 }
 
 impl Deployment {
@@ -58,6 +60,7 @@ impl Deployment {
             path: self.binary.clone(),
             env: self.env(&api.to_string()),
             log: log_file(&self.logs, self.function.name),
+            guard: Arc::clone(&self.guard),
         };
         let keeper =
             Keeper { program, environment: Arc::clone(&environment), terminal: Arc::clone(terminal), stop };
@@ -195,6 +198,7 @@ mod tests {
             settings: vec![("SIPHON_X", "1".into())],
             endpoint: "http://127.0.0.1:1".into(),
             logs: folder.clone(),
+            guard: Arc::new(Guard::none()),
         };
         let (stop, stopped) = watch::channel(false);
         let terminal = Terminal::silent();
@@ -223,6 +227,7 @@ mod tests {
             settings: Vec::new(),
             endpoint: String::new(),
             logs: std::env::temp_dir(),
+            guard: Arc::new(Guard::none()),
         };
         let (_stop, stopped) = watch::channel(false);
         let error = deployment.start(1, &Terminal::silent(), stopped).await.err().unwrap();

@@ -26,6 +26,7 @@ mod binaries;
 mod clock;
 mod flags;
 mod functions;
+mod guard;
 mod http_client;
 mod metadata;
 mod page;
@@ -43,6 +44,11 @@ use std::{ffi::OsString, process::ExitCode};
 /// could not be started.
 #[must_use]
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<_> = args.into_iter().collect();
+    if args == [guard::ARGUMENT] {
+        guard::guard(std::io::stdin().lock());
+        return ExitCode::SUCCESS;
+    }
     let flags = match flags::parse(args) {
         Ok(flags::Parsed::Run(flags)) => flags,
         Ok(flags::Parsed::Say(text)) => {

@@ -13,7 +13,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::terminal::Terminal;
+use crate::{guard::Guard, terminal::Terminal};
 
 /// For the lines that a process wrote last.
 const LAST_LINES: Duration = Duration::from_millis(500);
@@ -26,6 +26,7 @@ pub(crate) struct Program {
     pub(crate) env: Vec<(&'static str, String)>,
     /// Where its output goes, appended.
     pub(crate) log: PathBuf,
+    pub(crate) guard: Arc<Guard>,
 }
 
 /// Sees each line that a program writes.
@@ -34,6 +35,8 @@ pub(crate) type Watch = Arc<dyn Fn(&str) + Send + Sync>;
 /// A running program.
 pub(crate) struct Process {
     child: Child,
+    pid: Option<u32>,
+    guard: Arc<Guard>,
     /// What it says on stdout and stderr; ends with it.
     output: Option<tokio::task::JoinHandle<()>>,
 }
@@ -57,7 +60,11 @@ impl Program {
         let output = tokio::spawn(async move {
             tokio::join!(log.follow(stdout), log.follow(stderr));
         });
-        Ok(Process { child, output: Some(output) })
+        let (pid, guard) = (child.id(), Arc::clone(&self.guard));
+        if let Some(pid) = pid {
+            guard.add(pid);
+        }
+        Ok(Process { child, pid, guard, output: Some(output) })
     }
 }
 
@@ -72,6 +79,9 @@ impl Process {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         };
+        if let Some(pid) = self.pid.take() {
+            self.guard.remove(pid);
+        }
         if let Some(output) = &mut self.output {
             // A grandchild that holds the pipe must not hold us.
             let _ = tokio::time::timeout(LAST_LINES, &mut *output).await;

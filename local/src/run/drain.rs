@@ -57,19 +57,22 @@ impl Signals {
     }
 }
 
-/// Closes the shop, drains the agents, stops the functions. A second signal leaves all that to the kernel: what still
-/// runs is killed when it is dropped.
+/// Closes the shop, drains the agents, stops the functions. At a second signal, what still runs is killed.
 pub(super) async fn drain(running: Running, terminal: &Arc<Terminal>, signals: &mut Signals) -> Outcome {
     terminal.say("Stopping: the shop closes, the agents are drained. Ctrl-C again kills.");
-    tokio::select! {
+    let guard = Arc::clone(&running.guard);
+    let outcome = tokio::select! {
         () = stop(running, terminal) => Outcome::Complete,
         () = signals.any() => Outcome::Incomplete,
-    }
+    };
+    guard.finish();
+    outcome
 }
 
 async fn stop(running: Running, terminal: &Terminal) {
-    let Running { stop_shop, stop_agents, stop_functions, every, shop, agents, functions, clock, source } =
-        running;
+    let Running {
+        stop_shop, stop_agents, stop_functions, every, shop, agents, functions, clock, source, ..
+    } = running;
     let _ = stop_shop.send(true); // whoever does not listen has ended
     all(shop, SHOP_TIMEOUT, terminal, "the shop").await;
 

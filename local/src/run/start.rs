@@ -19,6 +19,7 @@ use crate::{
     },
     binaries::{self, Binaries},
     functions::Deployment,
+    guard::Guard,
     metadata::Metadata,
     page, shop, tasks,
 };
@@ -41,6 +42,7 @@ pub(super) struct Running {
     pub(super) functions: Vec<JoinHandle<()>>,
     pub(super) clock: JoinHandle<()>,
     pub(super) source: Arc<EventSource>,
+    pub(super) guard: Arc<Guard>,
 }
 
 /// What all parts need to know.
@@ -52,6 +54,7 @@ pub(super) struct Site {
     pub(super) logs: PathBuf,
     /// The agents' and the scraper's shared key, of this run alone.
     key: String,
+    guard: Arc<Guard>,
 }
 
 /// Starts everything.
@@ -88,7 +91,19 @@ pub(super) async fn start(world: &Arc<World>, binaries: &Binaries) -> anyhow::Re
     let (stop_shop, shop_stop) = watch::channel(false);
     let shop = if flags.workload { shop::open(tasks, terminal, &shop_stop) } else { Vec::new() };
     report::announce(world, &site, page);
-    Ok(Running { stop_shop, stop_agents, stop_functions, every, shop, agents, functions, clock, source })
+    let guard = Arc::clone(&site.guard);
+    Ok(Running {
+        stop_shop,
+        stop_agents,
+        stop_functions,
+        every,
+        shop,
+        agents,
+        functions,
+        clock,
+        source,
+        guard,
+    })
 }
 
 async fn prepare(world: &World) -> anyhow::Result<Site> {
@@ -105,7 +120,14 @@ async fn prepare(world: &World) -> anyhow::Result<Site> {
     let router = aws::router(Arc::new(services));
     tokio::spawn(async move { axum::serve(listener, router).await });
     let metadata = Metadata::start(Arc::clone(&world.tasks)).await?;
-    Ok(Site { endpoint, queue_url, metadata, logs: logs_folder()?, key: key()? })
+    Ok(Site {
+        endpoint,
+        queue_url,
+        metadata,
+        logs: logs_folder()?,
+        key: key()?,
+        guard: Arc::new(Guard::start()?),
+    })
 }
 
 fn start_agents(
@@ -123,6 +145,7 @@ fn start_agents(
         accounts: Arc::clone(accounts),
         terminal: Arc::clone(terminal),
         rss: Arc::clone(rss),
+        guard: Arc::clone(&site.guard),
     });
     if let Some(url) = &flags.metadata_url {
         tokio::spawn(foreign::identify(Arc::clone(tasks), url.clone(), Arc::clone(terminal)));
@@ -205,6 +228,7 @@ fn deployment(
         settings,
         endpoint: site.endpoint.clone(),
         logs: site.logs.clone(),
+        guard: Arc::clone(&site.guard),
     }
 }
 
