@@ -2,19 +2,24 @@
 
 use std::borrow::Cow;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::Options;
-use super::json::{Native, raw, sort_keep_last};
+use super::json::{Native, length, raw, sort_keep_last};
+use super::metadata::{Entry, JsonObject, Metadata, RESOURCE};
+use super::shorten::largest;
 use crate::otlp::{KeyValue, Value};
 
-/// Before the keys of a resource's attributes.
-const RESOURCE: &str = "otel.resource.";
 /// Before the namespace in the key of an attribute that carries metadata as JSON.
 const METADATA: &str = "aws.xray.metadata.";
 
-type JsonObject = serde_json::Map<String, serde_json::Value>;
+/// The most annotations that X-Ray indexes.
+const MOST: usize = 50;
+/// The most characters of an annotation's key.
+const MOST_OF_KEY: usize = 500;
+/// The most characters of an annotation's text.
+const MOST_OF_TEXT: usize = 1000;
 
 /// Of each key the value, if it has one.
 pub(super) type Leftover<'a> = Vec<(&'a str, Option<&'a Value>)>;
@@ -61,36 +66,48 @@ impl Annotations<'_> {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-}
 
-/// Kept values by namespace.
-#[derive(Default)]
-pub(super) struct Metadata<'a> {
-    /// Written if it ever held an entry.
-    default: Option<Vec<(Cow<'a, str>, Entry<'a>)>>,
-    others: Vec<(&'a str, Option<JsonObject>)>,
-}
-
-impl Metadata<'_> {
-    pub(super) fn is_empty(&self) -> bool {
-        self.default.is_none() && self.others.is_empty()
+    /// Takes out those that X-Ray would not index, if there are any: with a key or a text that is too long, and
+    /// beyond the fiftieth. A span's own come before those of its resource, which all its segments share, and else
+    /// the alphabet decides.
+    pub(super) fn over_limits(&mut self) -> Option<JsonObject> {
+        if self.0.len() <= MOST && self.0.iter().all(is_indexable) {
+            return None;
+        }
+        let of_resource = |(key, _): &(Cow<'_, str>, Native<'_>)| key.starts_with(RESOURCE);
+        let own = self.0.iter().filter(|one| is_indexable(one) && !of_resource(one)).count();
+        let (mut own_room, mut resource_room) = (MOST, MOST.saturating_sub(own));
+        let mut moved = JsonObject::new();
+        self.0.retain(|annotation| {
+            let room = if of_resource(annotation) { &mut resource_room } else { &mut own_room };
+            let stays = *room > 0 && is_indexable(annotation);
+            if stays {
+                *room -= 1;
+            } else {
+                let (key, value) = annotation;
+                moved.insert(key.to_string(), serde_json::to_value(value).unwrap_or_default());
+            }
+            stays
+        });
+        Some(moved)
     }
 
-    /// Leaves what the resource tells. A namespace that loses all of its entries stays, empty.
-    pub(super) fn keep_resource(&mut self) {
-        if let Some(entries) = &mut self.default {
-            entries.retain(|(key, _)| key.starts_with(RESOURCE));
-        }
-        for entries in self.others.iter_mut().filter_map(|(_, entries)| entries.as_mut()) {
-            entries.retain(|key, _| key.starts_with(RESOURCE));
-        }
+    /// Takes out the largest, as many as free `bytes`; gives their keys.
+    pub(super) fn drop_largest(&mut self, bytes: usize) -> Vec<String> {
+        let sizes = self.0.iter().map(|(key, value)| length(key) + length(value));
+        let mut goes = largest(sizes, bytes, 0).into_iter();
+        let lost = self.0.extract_if(.., |_| goes.next().unwrap_or(false));
+        lost.map(|(key, _)| key.into_owned()).collect()
     }
 }
 
-enum Entry<'a> {
-    Attribute(&'a Value),
-    Resource(&'a RawValue),
-    Json(serde_json::Value),
+fn is_indexable((key, value): &(Cow<'_, str>, Native<'_>)) -> bool {
+    let fits = |text: &str, most| text.len() <= most || text.chars().count() <= most;
+    let text = match value {
+        Native(Some(Value::String(text))) => text,
+        _ => "",
+    };
+    !key.is_empty() && fits(key, MOST_OF_KEY) && fits(text, MOST_OF_TEXT)
 }
 
 /// Sorts out what is left of a span's attributes and, for a segment, those of its resource.
@@ -117,8 +134,7 @@ pub(super) fn sort_out<'a>(
     sorted.default.splice(own..own, sorted.json);
     sort_keep_last(&mut sorted.default);
     sort_keep_last(&mut sorted.annotations);
-    let default = (!sorted.default.is_empty()).then_some(sorted.default);
-    (Annotations(sorted.annotations), Metadata { default, others: sorted.others })
+    (Annotations(sorted.annotations), Metadata::new(sorted.default, sorted.others))
 }
 
 /// Attributes by where they go.
@@ -185,48 +201,11 @@ impl Serialize for Annotations<'_> {
     }
 }
 
-impl Serialize for Metadata<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        if let Some(default) = &self.default {
-            map.serialize_entry("default", &Entries(default))?;
-        }
-        for (namespace, entries) in &self.others {
-            map.serialize_entry(namespace, entries)?;
-        }
-        map.end()
-    }
-}
-
-struct Entries<'s, 'a>(&'s [(Cow<'a, str>, Entry<'a>)]);
-
-impl Serialize for Entries<'_, '_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, entry)| (key, entry)))
-    }
-}
-
-impl Serialize for Entry<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Attribute(value) => Native(Some(value)).serialize(serializer),
-            Self::Resource(json) => json.serialize(serializer),
-            Self::Json(value) => value.serialize(serializer),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::attributes::tests::pair;
-    use super::super::json::write;
+    use super::super::json::text;
     use super::*;
-
-    fn text<T: Serialize>(value: &T) -> String {
-        let mut out = Vec::new();
-        write(&mut out, value).unwrap();
-        String::from_utf8(out).unwrap()
-    }
 
     fn sorted(
         span: &[KeyValue],

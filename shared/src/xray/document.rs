@@ -6,9 +6,10 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::annotations::{Annotations, Metadata};
+use super::annotations::Annotations;
 use super::ids::SegmentId;
 use super::json::NativeMap;
+use super::metadata::Metadata;
 
 /// A segment, or a subsegment sent by itself.
 #[derive(Serialize)]
@@ -115,6 +116,9 @@ pub(super) struct Exception<'a> {
     /// Whether another service threw it, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) remote: Option<bool>,
+    /// How many frames are missing from the stack; written if there are any.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) truncated: u64,
     /// The id of the exception that caused this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cause: Option<SegmentId>,
@@ -185,4 +189,9 @@ pub(super) struct Sql<'a> {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }

@@ -23,6 +23,37 @@ pub(super) fn raw<T: Serialize>(value: &T) -> Option<Box<RawValue>> {
     RawValue::from_string(String::from_utf8(out).ok()?).ok()
 }
 
+/// The bytes of `value` as JSON; none if it can't be JSON.
+pub(super) fn length<T: Serialize>(value: &T) -> usize {
+    let mut counted = Counted(0);
+    match value.serialize(&mut serde_json::Serializer::with_formatter(&mut counted, Numbers)) {
+        Ok(()) => counted.0,
+        Err(_) => 0,
+    }
+}
+
+/// Counts what is written, and forgets it.
+struct Counted(usize);
+
+impl io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(super) fn text<T: Serialize>(value: &T) -> String {
+    let mut out = Vec::new();
+    write(&mut out, value).unwrap();
+    assert_eq!(length(value), out.len());
+    String::from_utf8(out).unwrap()
+}
+
 /// Writes whole doubles as whole numbers (`3`, not `3.0`) and uses an exponent only below 1e-6 and from 1e21 on:
 /// the form that the OpenTelemetry exporter's documents have.
 struct Numbers;
@@ -138,12 +169,6 @@ mod tests {
     use super::super::attributes::tests::{IntoValue, pair};
     use super::*;
     use crate::otlp::{ArrayValue, KeyValueList};
-
-    fn text<T: Serialize>(value: &T) -> String {
-        let mut out = Vec::new();
-        write(&mut out, value).unwrap();
-        String::from_utf8(out).unwrap()
-    }
 
     #[test]
     fn doubles_have_the_exporters_form() {

@@ -8,8 +8,9 @@
 //! | its attributes, by meaning | `keys`, `attributes` |
 //! | what all spans of its resource share, once | `resource`, `place`, `origin` |
 //! | one document or two, and their parts | `segment`, `names`, `http`, `url`, `sql`, `call`, `cause`, `links`, `annotations` |
-//! | their text | `document`, `json` |
-//! | documents into calls, and the answer | [`calls`], [`unprocessed`] |
+//! | their text | `document`, `metadata`, `json` |
+//! | what X-Ray limits | `limits`, and for the size of a document `shorten` |
+//! | documents into calls, and the answer | [`calls`], [`unprocessed`], [`renamed`] |
 //!
 //! Where that exporter draws an id at random, this one derives it from trace and span; where it lets chance decide
 //! between two attributes of one meaning, one order of preference holds.
@@ -26,12 +27,16 @@ mod http;
 mod ids;
 mod json;
 mod keys;
+mod limits;
 mod links;
+mod metadata;
 mod names;
 mod origin;
 mod place;
+mod rename;
 mod resource;
 mod segment;
+mod shorten;
 mod sql;
 mod time;
 mod url;
@@ -40,6 +45,7 @@ use std::collections::BTreeSet;
 
 pub use answer::{Verdict, unprocessed};
 pub use batch::{MAX_DOCUMENT_BYTES, MAX_DOCUMENTS, calls};
+pub use rename::renamed;
 
 use crate::otlp::{Span, TraceRequest};
 use attributes::Attributes;
@@ -70,14 +76,38 @@ pub struct Document {
 }
 
 /// Spans that became no documents, by reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drop {
     /// - `invalid_ids`: an id of a wrong length, or no span id: X-Ray would refuse the document;
-    /// - `document_too_large`: a document over [`MAX_DOCUMENT_BYTES`];
+    /// - `document_too_large`: a document that could not be made to fit [`MAX_DOCUMENT_BYTES`];
     /// - `not_json`: the document could not be written.
     pub reason: &'static str,
     /// How many.
     pub spans: u64,
+    /// Which: the first [`MAX_NAMED`] of them.
+    pub named: Vec<NamedSpan>,
+}
+
+/// The most spans that one [`Drop`] names: one broken sender must not fill a log.
+pub const MAX_NAMED: usize = 20;
+
+/// How to find a span in its application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedSpan {
+    /// Its name, at most 200 characters of it.
+    pub name: String,
+    /// Its id as it came, hex, at most 32 bytes of it.
+    pub id: String,
+    /// Its trace's id, likewise.
+    pub trace_id: String,
+}
+
+impl NamedSpan {
+    fn of(span: &Span) -> Self {
+        let id = |bytes: &[u8]| hex::encode(bytes.get(..32).unwrap_or(bytes));
+        let name = shorten::cut(&span.name, 200).unwrap_or(&span.name).to_owned();
+        Self { name, id: id(&span.span_id), trace_id: id(&span.trace_id) }
+    }
 }
 
 /// What became of a request's spans.
@@ -85,15 +115,31 @@ pub struct Drop {
 pub struct Translation {
     /// In the order of the spans. A span may become two: a subsegment, and the segment of the service around it.
     pub documents: Vec<Document>,
+    /// How many of the documents had to be shortened to fit [`MAX_DOCUMENT_BYTES`]. Each says what it lost.
+    pub shortened: u64,
     /// The rest, each reason once.
     pub dropped: Vec<Drop>,
 }
 
 impl Translation {
-    fn drop_span(&mut self, reason: &'static str) {
-        match self.dropped.iter_mut().find(|drop| drop.reason == reason) {
-            Some(drop) => drop.spans += 1,
-            None => self.dropped.push(Drop { reason, spans: 1 }),
+    fn take(&mut self, written: Written) {
+        self.documents.push(written.document);
+        self.shortened += u64::from(written.shortened);
+    }
+
+    fn drop_span(&mut self, reason: &'static str, span: &Span) {
+        let at = match self.dropped.iter().position(|drop| drop.reason == reason) {
+            Some(at) => at,
+            None => {
+                self.dropped.push(Drop { reason, spans: 0, named: Vec::new() });
+                self.dropped.len() - 1
+            }
+        };
+        if let Some(drop) = self.dropped.get_mut(at) {
+            drop.spans += 1;
+            if drop.named.len() < MAX_NAMED {
+                drop.named.push(NamedSpan::of(span));
+            }
         }
     }
 }
@@ -112,10 +158,12 @@ pub fn documents(request: &TraceRequest, options: &Options) -> Translation {
         let resource = Resource::of(resource, options);
         for span in resource_spans.scope_spans.iter().flat_map(|scope| &scope.spans) {
             attributes.read(&span.attributes);
-            let written = translate(span, &attributes, &resource, options, &mut text);
-            match written {
-                Ok((first, second)) => translation.documents.extend(std::iter::once(first).chain(second)),
-                Err(reason) => translation.drop_span(reason),
+            match translate(span, &attributes, &resource, options, &mut text) {
+                Ok((first, second)) => {
+                    translation.take(first);
+                    second.into_iter().for_each(|second| translation.take(second));
+                }
+                Err(reason) => translation.drop_span(reason, span),
             }
         }
     }
@@ -129,28 +177,36 @@ fn translate<'a>(
     resource: &'a Resource<'a>,
     options: &'a Options,
     text: &mut Vec<u8>,
-) -> Result<(Document, Option<Document>), &'static str> {
+) -> Result<(Written, Option<Written>), &'static str> {
     let ids = SpanIds::check(&span.trace_id, &span.span_id, &span.parent_span_id).ok_or("invalid_ids")?;
     let (first, second) = Source { span, ids, attributes, resource, options }.segments();
     Ok((write(first, text)?, second.map(|second| write(second, text)).transpose()?))
 }
 
+struct Written {
+    document: Document,
+    shortened: bool,
+}
+
 /// The document of one segment. `text` is memory to write in.
-fn write(segment: document::Segment<'_>, text: &mut Vec<u8>) -> Result<Document, &'static str> {
+fn write(mut segment: document::Segment<'_>, text: &mut Vec<u8>) -> Result<Written, &'static str> {
+    limits::keep(&mut segment);
     text.clear();
     json::write(text, &segment).map_err(|_| "not_json")?;
-    if text.len() > MAX_DOCUMENT_BYTES {
+    let shortened = text.len() > MAX_DOCUMENT_BYTES;
+    if shortened && !shorten::shorten(&mut segment, text).map_err(|_| "not_json")? {
         return Err("document_too_large");
     }
     let json = std::str::from_utf8(text).map_err(|_| "not_json")?.to_owned();
-    Ok(Document { id: segment.id.as_str().to_owned(), trace_id: segment.trace_id, json })
+    let document = Document { id: segment.id.as_str().to_owned(), trace_id: segment.trace_id, json };
+    Ok(Written { document, shortened })
 }
 
 #[cfg(test)]
 mod tests {
     use super::attributes::tests::pair;
     use super::*;
-    use crate::otlp::{ResourceSpans, ScopeSpans};
+    use crate::otlp::{Resource, ResourceSpans, ScopeSpans};
 
     fn span(id: u8) -> Span {
         Span { trace_id: vec![1; 16], span_id: vec![id; 8], ..Span::default() }
@@ -161,35 +217,68 @@ mod tests {
         TraceRequest { resource_spans: vec![ResourceSpans { resource: None, scope_spans }] }
     }
 
+    /// A resource whose identity alone is too much for a document.
+    fn endless() -> Resource {
+        let version = "x".repeat(MAX_DOCUMENT_BYTES);
+        Resource { attributes: vec![pair("service.version", version.as_str())] }
+    }
+
     #[test]
     fn a_bad_span_costs_no_other() {
-        let long = "x".repeat(MAX_DOCUMENT_BYTES);
-        let spans = vec![
+        let mut request = request(vec![
             span(1),
-            Span { trace_id: vec![1; 15], ..span(2) },
+            Span { trace_id: vec![1; 15], name: "short".into(), ..span(2) },
             Span { span_id: vec![], ..span(3) },
-            Span { attributes: vec![pair("long", long.as_str())], ..span(4) },
-            Span { parent_span_id: vec![1], ..span(5) },
-            span(6),
-        ];
-        let translation = documents(&request(spans), &Options::default());
+            Span { parent_span_id: vec![1], name: "n".repeat(300), ..span(4) },
+            span(5),
+        ]);
+        let scope_spans =
+            vec![ScopeSpans { scope: None, spans: vec![Span { name: "big".into(), ..span(6) }] }];
+        request.resource_spans.push(ResourceSpans { resource: Some(endless()), scope_spans });
+        let translation = documents(&request, &Options::default());
         let ids: Vec<&str> = translation.documents.iter().map(|document| document.id.as_str()).collect();
-        assert_eq!(ids, ["0101010101010101", "0606060606060606"]);
-        let dropped =
-            [Drop { reason: "invalid_ids", spans: 3 }, Drop { reason: "document_too_large", spans: 1 }];
+        assert_eq!(ids, ["0101010101010101", "0505050505050505"]);
+        let named = |name: &str, span: &[u8], trace: &[u8]| NamedSpan {
+            name: name.into(),
+            id: hex::encode(span),
+            trace_id: hex::encode(trace),
+        };
+        let invalid = vec![
+            named("short", &[2; 8], &[1; 15]),
+            named("", &[], &[1; 16]),
+            named(&"n".repeat(200), &[4; 8], &[1; 16]),
+        ];
+        let too_large = vec![named("big", &[6; 8], &[1; 16])];
+        let dropped = [
+            Drop { reason: "invalid_ids", spans: 3, named: invalid },
+            Drop { reason: "document_too_large", spans: 1, named: too_large },
+        ];
         assert_eq!(translation.dropped, dropped);
     }
 
     #[test]
-    fn a_document_at_the_limit_is_kept() {
+    fn so_many_dropped_spans_are_named_and_all_are_counted() {
+        let broken = vec![Span { span_id: vec![], ..span(1) }; MAX_NAMED + 5];
+        let dropped = documents(&request(broken), &Options::default()).dropped;
+        let [drop] = &dropped[..] else { panic!("{dropped:?}") };
+        assert_eq!((drop.spans, drop.named.len()), (MAX_NAMED as u64 + 5, MAX_NAMED));
+    }
+
+    #[test]
+    fn a_document_at_the_limit_is_whole_and_a_longer_one_is_shortened() {
         let of_size = |size: usize| {
             let text = "x".repeat(size);
             let attributes = vec![pair("k", text.as_str())];
             documents(&request(vec![Span { attributes, ..span(1) }]), &Options::default())
         };
         let empty = of_size(0).documents[0].json.len();
-        assert_eq!(of_size(MAX_DOCUMENT_BYTES - empty).documents[0].json.len(), MAX_DOCUMENT_BYTES);
-        assert_eq!(of_size(MAX_DOCUMENT_BYTES - empty + 1).dropped[0].reason, "document_too_large");
+        let whole = of_size(MAX_DOCUMENT_BYTES - empty);
+        assert_eq!((whole.documents[0].json.len(), whole.shortened), (MAX_DOCUMENT_BYTES, 0));
+        let shortened = of_size(MAX_DOCUMENT_BYTES - empty + 1);
+        let json: serde_json::Value = serde_json::from_str(&shortened.documents[0].json).unwrap();
+        assert_eq!(json["metadata"]["default"]["k"].as_str().map(str::len), Some(16_000));
+        assert_eq!(json["metadata"]["siphon"]["truncated"], serde_json::json!(["metadata.default.k"]));
+        assert_eq!((shortened.shortened, shortened.dropped), (1, vec![]));
     }
 
     #[test]

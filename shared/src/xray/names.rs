@@ -88,7 +88,7 @@ pub(super) fn remote_service<'a>(attributes: &Attributes<'a>) -> Option<&'a str>
 }
 
 /// Without the characters that X-Ray does not take, and not too long; `span` if nothing is left.
-fn cleaned(name: &str) -> Cow<'_, str> {
+pub(super) fn cleaned(name: &str) -> Cow<'_, str> {
     let clean: Cow<'_, str> = match name.chars().all(is_allowed) {
         true => name.into(),
         false => name.chars().filter(|char| is_allowed(*char)).collect::<String>().into(),

@@ -142,7 +142,8 @@ impl<'a> Exceptions<'a, '_> {
     /// An exception that stands for itself.
     fn push(&mut self, kind: &'a str, message: Cow<'a, str>, remote: Option<bool>) {
         let id = SegmentId::new(self.ids.next());
-        self.list.push(Exception { id, message, kind, remote, cause: None, stack: Vec::new() });
+        let stack = Vec::new();
+        self.list.push(Exception { id, message, kind, remote, truncated: 0, cause: None, stack });
     }
 
     /// An exception that caused the last one.
