@@ -181,6 +181,7 @@ impl Delivering<'_> {
     fn finish(&self, records: Completes, written: &mut Written) -> Reasons {
         written.cursor = records.through.unwrap_or(written.cursor);
         written.tally.records += records.arrived.len() as u64;
+        written.tally.segments_shortened += records.shortened;
         for bad in records.bad {
             let (kind, sequence) = (bad.kind.name(), bad.sequence);
             warn!(
@@ -191,6 +192,13 @@ impl Delivering<'_> {
                 "record can't be read and is given up"
             );
             written.tally.records_bad.add(kind, 1);
+        }
+        for drop in records.dropped_spans {
+            let (reason, spans) = (drop.reason, drop.spans);
+            for span in drop.named {
+                let (name, id, trace_id) = (span.name, span.id, span.trace_id);
+                warn!(reason, span_name = name, id, trace_id, of_spans = spans, "span is dropped");
+            }
         }
         let stored = self.agent_time();
         let ages = records.arrived.into_iter().map(|at| u64::try_from(stored.since(at)).unwrap_or(0));

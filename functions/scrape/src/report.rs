@@ -54,6 +54,10 @@ pub struct Tally {
     pub samples: u64,
     /// Segment documents that X-Ray took.
     pub segments: u64,
+    /// Documents that went out shortened, since X-Ray would have refused them at their length.
+    pub segments_shortened: u64,
+    /// Documents that X-Ray refused and that went again under a cleaned name.
+    pub segments_renamed: u64,
     /// Samples that Prometheus refused for good, by status.
     pub samples_rejected: Reasons,
     /// Documents that X-Ray refused for good, by code.
@@ -84,6 +88,8 @@ impl Tally {
         self.records += other.records;
         self.samples += other.samples;
         self.segments += other.segments;
+        self.segments_shortened += other.segments_shortened;
+        self.segments_renamed += other.segments_renamed;
         self.samples_rejected.merge(other.samples_rejected);
         self.segments_rejected.merge(other.segments_rejected);
         self.samples_dropped.merge(other.samples_dropped);
@@ -120,6 +126,8 @@ impl Tally {
             count("Records", self.records),
             count("Samples", self.samples),
             count("Segments", self.segments),
+            count("SegmentsShortened", self.segments_shortened),
+            count("SegmentsRenamed", self.segments_renamed),
         ];
         let mut details = Map::new();
         details.insert("function".to_owned(), Value::from("scrape"));

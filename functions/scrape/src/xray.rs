@@ -1,6 +1,6 @@
 //! Writes to X-Ray: PutTraceSegments until each document is taken, refused, or time is over.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use aws_sdk_xray::{
     Client,
@@ -9,7 +9,7 @@ use aws_sdk_xray::{
     operation::put_trace_segments::PutTraceSegmentsError,
     types::UnprocessedTraceSegment,
 };
-use siphon_core::xray::{Document, Verdict, unprocessed};
+use siphon_core::xray::{Document, Verdict, renamed, unprocessed};
 use tokio::time::timeout_at;
 use tracing::{info, warn};
 
@@ -40,8 +40,9 @@ impl XRay {
         Self { client }
     }
 
-    /// Sends the documents of one call, in parts if X-Ray refuses the call for its content. Counts what is taken and what
-    /// is refused for good.
+    /// Sends the documents of one call, in parts if X-Ray refuses the call for its content. A document that X-Ray refuses
+    /// goes once more under a cleaned name, if that may be what X-Ray minds. Counts what is taken and what is refused for
+    /// good.
     ///
     /// # Errors
     /// [`PutError`]: some may be taken, but all stay with the agent.
@@ -61,15 +62,7 @@ impl XRay {
                 Ok(entries) => {
                     let sorted = sort_out(part, &entries);
                     tally.segments += sorted.taken;
-                    for (code, entry) in sorted.refused {
-                        warn!(
-                            code,
-                            detail = entry.message(),
-                            id = entry.id(),
-                            "X-Ray refused a document for good"
-                        );
-                        tally.segments_rejected.add(code, 1);
-                    }
+                    parts.push(refuse(sorted.refused, tally));
                     part = sorted.again;
                     if part.is_empty() {
                         continue;
@@ -85,8 +78,8 @@ impl XRay {
                     continue;
                 }
                 Err(Failure::Content(code)) => {
-                    warn!(code, id = ?part.first().map(|document| &document.id), "X-Ray refused a document for good");
-                    tally.segments_rejected.add(code, part.len() as u64);
+                    let refused = part.into_iter().map(|document| Refused::new(&code, document));
+                    parts.push(refuse(refused.collect(), tally));
                     continue;
                 }
             };
@@ -115,18 +108,54 @@ impl XRay {
 }
 
 /// What became of the documents of a call that went through.
-struct Sorted<'a> {
+struct Sorted {
     taken: u64,
-    refused: Vec<(String, &'a UnprocessedTraceSegment)>,
+    refused: Vec<Refused>,
     again: Vec<Document>,
+}
+
+/// A document that X-Ray does not take.
+struct Refused {
+    code: String,
+    /// What X-Ray says of it.
+    detail: String,
+    /// `None` if X-Ray names none.
+    document: Option<Document>,
+}
+
+impl Refused {
+    fn new(code: &str, document: Document) -> Self {
+        Self { code: code.to_owned(), detail: String::new(), document: Some(document) }
+    }
+}
+
+/// Gives those that are worth sending again, under a cleaned name; counts the others.
+fn refuse(refused: Vec<Refused>, tally: &mut Tally) -> Vec<Document> {
+    let mut again = Vec::new();
+    for Refused { code, detail, document } in refused {
+        let id = document.as_ref().map_or("", |document| &document.id);
+        match document.as_ref().and_then(renamed) {
+            Some(renamed) => {
+                info!(code, detail, id, "X-Ray refused a document: sending it under a cleaned name");
+                tally.segments_renamed += 1;
+                again.push(renamed);
+            }
+            None => {
+                let trace_id = document.as_ref().map_or("", |document| &document.trace_id);
+                warn!(code, detail, id, trace_id, "X-Ray refused a document for good");
+                tally.segments_rejected.add(code, 1);
+            }
+        }
+    }
+    again
 }
 
 /// Parts the documents of a call by what its answer says of them. A throttled entry that names no document could be any:
 /// then all that the answer doesn't name go again, since X-Ray overwrites what it has.
-fn sort_out(documents: Vec<Document>, entries: &[UnprocessedTraceSegment]) -> Sorted<'_> {
+fn sort_out(documents: Vec<Document>, entries: &[UnprocessedTraceSegment]) -> Sorted {
     let sent = documents.len();
-    let (mut throttled, mut named, mut refused, mut any) =
-        (HashSet::new(), HashSet::new(), Vec::new(), false);
+    let (mut throttled, mut refused, mut any) = (HashSet::new(), Vec::new(), false);
+    let mut named: HashMap<&str, usize> = HashMap::new();
     for entry in entries {
         let code = entry.error_code().unwrap_or("unknown");
         let retry = unprocessed(code) == Verdict::Retry;
@@ -134,16 +163,22 @@ fn sort_out(documents: Vec<Document>, entries: &[UnprocessedTraceSegment]) -> So
             Some(id) if retry => _ = throttled.insert(id),
             None if retry => any = true,
             id => {
-                named.extend(id);
-                refused.push((code.to_owned(), entry));
+                named.extend(id.map(|id| (id, refused.len())));
+                let detail = entry.message().unwrap_or_default().to_owned();
+                refused.push(Refused { code: code.to_owned(), detail, document: None });
             }
         }
     }
-    let mut again = documents;
-    again.retain(|document| {
+    let mut again = Vec::new();
+    for document in documents {
         let id = document.id.as_str();
-        throttled.contains(id) || (any && !named.contains(id))
-    });
+        let refused = named.get(id).and_then(|at| refused.get_mut(*at));
+        if throttled.contains(id) || (any && refused.is_none()) {
+            again.push(document);
+        } else if let Some(refused) = refused {
+            refused.document = Some(document);
+        }
+    }
     let taken = sent.saturating_sub(again.len() + refused.len()) as u64;
     Sorted { taken, refused, again }
 }
@@ -208,7 +243,7 @@ mod tests {
 
     fn sorted(entries: &[UnprocessedTraceSegment]) -> (u64, Vec<String>, Vec<String>) {
         let sorted = sort_out(documents(&["a", "b", "c", "d"]), entries);
-        let refused = sorted.refused.into_iter().map(|(code, _)| code).collect();
+        let refused = sorted.refused.into_iter().map(|refused| refused.code).collect();
         (sorted.taken, refused, sorted.again.into_iter().map(|document| document.id).collect())
     }
 

@@ -12,6 +12,8 @@
 //! | what X-Ray limits | `limits`, and for the size of a document `shorten` |
 //! | documents into calls, and the answer | [`calls`], [`unprocessed`], [`renamed`] |
 //!
+//! Spans may also go to X-Ray as they are: [`otlp`].
+//!
 //! Where that exporter draws an id at random, this one derives it from trace and span; where it lets chance decide
 //! between two attributes of one meaning, one order of preference holds.
 
@@ -32,6 +34,7 @@ mod links;
 mod metadata;
 mod names;
 mod origin;
+pub mod otlp;
 mod place;
 mod rename;
 mod resource;
@@ -80,12 +83,34 @@ pub struct Document {
 pub struct Drop {
     /// - `invalid_ids`: an id of a wrong length, or no span id: X-Ray would refuse the document;
     /// - `document_too_large`: a document that could not be made to fit [`MAX_DOCUMENT_BYTES`];
-    /// - `not_json`: the document could not be written.
+    /// - `not_json`: the document could not be written;
+    /// - `span_too_large`: a span that the OTLP endpoint would refuse.
     pub reason: &'static str,
     /// How many.
     pub spans: u64,
     /// Which: the first [`MAX_NAMED`] of them.
     pub named: Vec<NamedSpan>,
+}
+
+impl Drop {
+    /// Counts one more span.
+    fn add(drops: &mut Vec<Self>, reason: &'static str, name: impl FnOnce() -> NamedSpan) {
+        match drops.iter_mut().find(|drop| drop.reason == reason) {
+            Some(drop) => drop.count(name),
+            None => {
+                let mut drop = Self { reason, spans: 0, named: Vec::new() };
+                drop.count(name);
+                drops.push(drop);
+            }
+        }
+    }
+
+    fn count(&mut self, name: impl FnOnce() -> NamedSpan) {
+        self.spans += 1;
+        if self.named.len() < MAX_NAMED {
+            self.named.push(name());
+        }
+    }
 }
 
 /// The most spans that one [`Drop`] names: one broken sender must not fill a log.
@@ -126,22 +151,6 @@ impl Translation {
         self.documents.push(written.document);
         self.shortened += u64::from(written.shortened);
     }
-
-    fn drop_span(&mut self, reason: &'static str, span: &Span) {
-        let at = match self.dropped.iter().position(|drop| drop.reason == reason) {
-            Some(at) => at,
-            None => {
-                self.dropped.push(Drop { reason, spans: 0, named: Vec::new() });
-                self.dropped.len() - 1
-            }
-        };
-        if let Some(drop) = self.dropped.get_mut(at) {
-            drop.spans += 1;
-            if drop.named.len() < MAX_NAMED {
-                drop.named.push(NamedSpan::of(span));
-            }
-        }
-    }
 }
 
 /// Translates every span of a request. The same request always gives the same documents.
@@ -163,7 +172,7 @@ pub fn documents(request: &TraceRequest, options: &Options) -> Translation {
                     translation.take(first);
                     second.into_iter().for_each(|second| translation.take(second));
                 }
-                Err(reason) => translation.drop_span(reason, span),
+                Err(reason) => Drop::add(&mut translation.dropped, reason, || NamedSpan::of(span)),
             }
         }
     }

@@ -13,7 +13,7 @@ use siphon_core::{
     remote_write::{Limits, Request},
     units::UnixMillis,
     wire::{Cursor, Kind, Page, Record},
-    xray::Document,
+    xray::{self, Document},
 };
 
 use crate::{report::Reasons, settings::Translation};
@@ -39,6 +39,10 @@ pub struct Completes {
     pub arrived: Vec<UnixMillis>,
     /// What they lost in translation, by reason.
     pub dropped: Reasons,
+    /// Spans that they lost so, by name.
+    pub dropped_spans: Vec<xray::Drop>,
+    /// How many of their documents are shortened.
+    pub shortened: u64,
     /// Which of them could not be read.
     pub bad: Vec<BadRecord>,
 }
@@ -54,6 +58,8 @@ impl Completes {
         self.through = later.through.or(self.through);
         self.arrived.extend(later.arrived);
         self.dropped.merge(later.dropped);
+        self.dropped_spans.extend(later.dropped_spans);
+        self.shortened += later.shortened;
         self.bad.extend(later.bad);
     }
 }

@@ -41,9 +41,11 @@ impl Pending {
                     export.identify(&mut spans.resource);
                 }
                 let translation = xray::documents(&request, &export.options.xray);
-                for drop in translation.dropped {
+                for drop in &translation.dropped {
                     own.dropped.add(drop.reason, drop.spans);
                 }
+                own.dropped_spans = translation.dropped;
+                own.shortened = translation.shortened;
                 self.documents.extend(translation.documents);
             }
             Err(error) => own.bad.push(BadRecord::new(record, &error)),
