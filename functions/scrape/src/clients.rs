@@ -23,7 +23,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// For one attempt at an AWS call.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What remote write goes through.
+/// What signed POSTs go through.
 pub type HttpsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// The SDK's configuration: the standard environment, `AWS_ENDPOINT_URL` and its kin included. It doesn't retry: that

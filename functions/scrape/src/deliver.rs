@@ -17,7 +17,7 @@ use crate::{
     report::{Reasons, Tally},
     settings::Config,
     time::{Deadline, now},
-    xray::{PutError, XRay},
+    traces::{PutError, Traces},
 };
 
 /// Amazon Managed Prometheus refuses samples older than an hour: this much older they would only earn refusals.
@@ -28,7 +28,7 @@ pub struct Receivers {
     /// Metrics.
     pub amp: Amp,
     /// Traces.
-    pub xray: XRay,
+    pub traces: Traces,
 }
 
 /// Shares whose receiver fails. They are left alone for the rest of a drain, so that the other share goes on.
@@ -83,7 +83,11 @@ pub async fn deliver(
         }
     };
     let traces = async {
-        if stuck.traces { Written::stuck() } else { round.traces(&receivers.xray, end(Share::Traces)).await }
+        if stuck.traces {
+            Written::stuck()
+        } else {
+            round.traces(&receivers.traces, end(Share::Traces)).await
+        }
     };
     let (metrics, traces) = join(metrics, traces).await;
     let mut tally = metrics.tally;
@@ -157,10 +161,27 @@ impl Delivering<'_> {
         written
     }
 
-    async fn traces(&self, xray: &XRay, deadline: Deadline) -> Written {
+    async fn traces(&self, traces: &Traces, deadline: Deadline) -> Written {
+        match traces {
+            Traces::Segments(segments) => {
+                let put = async |items, tally: &mut Tally| segments.put(items, deadline, tally).await;
+                self.put_all(self.export.segments(), put).await
+            }
+            Traces::Otlp(otlp) => {
+                let put = async |items, tally: &mut Tally| otlp.put(items, deadline, tally).await;
+                self.put_all(self.export.spans(), put).await
+            }
+        }
+    }
+
+    async fn put_all<T>(
+        &self,
+        deliveries: impl Iterator<Item = Delivery<T>>,
+        put: impl AsyncFn(Vec<T>, &mut Tally) -> Result<(), PutError>,
+    ) -> Written {
         let mut written = Written::default();
-        for Delivery { items, completes } in self.export.traces() {
-            match xray.put(items, deadline, &mut written.tally).await {
+        for Delivery { items, completes } in deliveries {
+            match put(items, &mut written.tally).await {
                 Ok(()) => {}
                 Err(error @ PutError::Misconfigured(_)) => {
                     error!(%error, "traces stay with the agent");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::{StreamExt, stream};
+use http::uri::InvalidUri;
 use siphon_core::{
     shard::{Shard, Target},
     units::UnixMillis,
@@ -17,9 +18,9 @@ use crate::{
     deliver::Receivers,
     drain::drain,
     report::Tally,
-    settings::Config,
+    settings::{Config, TracesExporter},
     time::{Deadlines, now},
-    xray::XRay,
+    traces::{Otlp, Segments, Traces},
 };
 
 /// A shard that waited for longer lists tasks that are gone; the enumerations since then list the rest again.
@@ -42,6 +43,9 @@ pub enum StartError {
         "no AWS region or credentials; on Lambda both are in the environment, elsewhere set AWS_REGION and credentials"
     )]
     Aws,
+    /// The environment gives an address for AWS that is none.
+    #[error("AWS_ENDPOINT_URL is no address")]
+    Endpoint(#[source] InvalidUri),
 }
 
 impl Context {
@@ -51,9 +55,17 @@ impl Context {
     /// [`StartError`]
     pub fn new(config: Config, aws: &SdkConfig) -> Result<Self, StartError> {
         let https = clients::https().map_err(StartError::Certificates)?;
-        let amp = Amp::new(https, config.prometheus_endpoint.clone(), aws).ok_or(StartError::Aws)?;
-        let xray = XRay::new(aws_sdk_xray::Client::new(aws));
-        Ok(Self { config, receivers: Receivers { amp, xray } })
+        let amp = Amp::new(https.clone(), config.prometheus_endpoint.clone(), aws);
+        let amp = amp.ok_or(StartError::Aws)?;
+        let traces = match config.traces_exporter {
+            TracesExporter::XRay => Traces::Segments(Segments::new(aws_sdk_xray::Client::new(aws))),
+            TracesExporter::Otlp => {
+                let endpoint = config.xray_otlp_endpoint.clone().map_or_else(|| Otlp::endpoint(aws), Ok);
+                let endpoint = endpoint.map_err(StartError::Endpoint)?;
+                Traces::Otlp(Otlp::new(https, endpoint, aws).ok_or(StartError::Aws)?.into())
+            }
+        };
+        Ok(Self { config, receivers: Receivers { amp, traces } })
     }
 }
 

@@ -5,7 +5,7 @@
 //!                │  agent_client ◄── pull ──── agent
 //!                │  deliver, export page ─► deliveries in order, each with the cursor behind it
 //!                │  ├─ amp  ───────► remote write    one request in flight an agent
-//!                │  └─ xray ───────► PutTraceSegments
+//!                │  └─ traces ─────► PutTraceSegments, or OTLP
 //!                │  agent_client ─── ack ────► agent: as far as each share is stored
 //!                ▼
 //!              report
@@ -19,10 +19,11 @@ pub mod deliver;
 pub mod drain;
 pub mod export;
 pub mod handler;
+pub mod post;
 pub mod report;
 pub mod settings;
 pub mod time;
-pub mod xray;
+pub mod traces;
 
 /// An error with its causes, for a log.
 fn describe(error: &dyn std::error::Error) -> String {

@@ -54,6 +54,8 @@ pub struct Tally {
     pub samples: u64,
     /// Segment documents that X-Ray took.
     pub segments: u64,
+    /// Spans that X-Ray's OTLP endpoint took.
+    pub spans: u64,
     /// Documents that went out shortened, since X-Ray would have refused them at their length.
     pub segments_shortened: u64,
     /// Documents that X-Ray refused and that went again under a cleaned name.
@@ -62,6 +64,8 @@ pub struct Tally {
     pub samples_rejected: Reasons,
     /// Documents that X-Ray refused for good, by code.
     pub segments_rejected: Reasons,
+    /// Spans that X-Ray's OTLP endpoint refused for good, by status.
+    pub spans_rejected: Reasons,
     /// Samples and data points that were not sent.
     pub samples_dropped: Reasons,
     /// Spans that were not sent.
@@ -88,10 +92,12 @@ impl Tally {
         self.records += other.records;
         self.samples += other.samples;
         self.segments += other.segments;
+        self.spans += other.spans;
         self.segments_shortened += other.segments_shortened;
         self.segments_renamed += other.segments_renamed;
         self.samples_rejected.merge(other.samples_rejected);
         self.segments_rejected.merge(other.segments_rejected);
+        self.spans_rejected.merge(other.spans_rejected);
         self.samples_dropped.merge(other.samples_dropped);
         self.spans_dropped.merge(other.spans_dropped);
         self.records_bad.merge(other.records_bad);
@@ -102,10 +108,11 @@ impl Tally {
         self.freshness.extend(other.freshness);
     }
 
-    fn reasons(&self) -> [(&'static str, &'static str, &Reasons); 9] {
+    fn reasons(&self) -> [(&'static str, &'static str, &Reasons); 10] {
         [
             ("SamplesRejected", "samples_rejected", &self.samples_rejected),
             ("SegmentsRejected", "segments_rejected", &self.segments_rejected),
+            ("SpansRejected", "spans_rejected", &self.spans_rejected),
             ("SamplesDropped", "samples_dropped", &self.samples_dropped),
             ("SpansDropped", "spans_dropped", &self.spans_dropped),
             ("RecordsBad", "records_bad", &self.records_bad),
@@ -126,6 +133,7 @@ impl Tally {
             count("Records", self.records),
             count("Samples", self.samples),
             count("Segments", self.segments),
+            count("Spans", self.spans),
             count("SegmentsShortened", self.segments_shortened),
             count("SegmentsRenamed", self.segments_renamed),
         ];

@@ -23,12 +23,26 @@ pub struct Config {
     pub prometheus_endpoint: Uri,
     /// How records become series and documents.
     pub translation: Translation,
+    /// As what traces are sent.
+    pub traces_exporter: TracesExporter,
+    /// X-Ray's OTLP endpoint, if it is not where `AWS_ENDPOINT_URL` or the region says.
+    pub xray_otlp_endpoint: Option<Uri>,
     /// Agents drained at once.
     pub concurrent_agents: usize,
     /// Most bytes that one pull asks for.
     pub page_max_bytes: u64,
     /// What is logged.
     pub log_level: LevelFilter,
+}
+
+/// As what traces are sent to X-Ray.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TracesExporter {
+    /// Segment documents, as ADOT sends them.
+    #[default]
+    XRay,
+    /// Spans as they are, to the OTLP endpoint.
+    Otlp,
 }
 
 /// How records become series and documents.
@@ -50,8 +64,12 @@ impl Config {
     pub fn read(look_up: impl Fn(&str) -> Option<String>) -> Result<Self, SettingErrors> {
         let mut settings = Settings::new(look_up);
         let key = settings.required("SIPHON_KEY", key);
-        let endpoint = settings.required("AWS_PROMETHEUS_ENDPOINT", endpoint);
+        let endpoint = settings.required("AWS_PROMETHEUS_ENDPOINT", remote_write_url);
         let translation = Translation::read(&mut settings);
+        let traces_exporter =
+            settings.read("SIPHON_TRACES_EXPORTER", TracesExporter::default(), traces_exporter);
+        let xray_otlp_endpoint = settings.optional("SIPHON_XRAY_OTLP_ENDPOINT", otlp_url);
+        let xray_address = settings.optional("AWS_ENDPOINT_URL_XRAY", otlp_url_of);
         let concurrent_agents = settings.read("SIPHON_CONCURRENT_AGENTS", 16, whole(1..=256));
         let page_max_bytes = settings.read("SIPHON_PAGE_MAX_BYTES", 1 << 20, whole(PAGE_BYTES));
         let level = parsed("off, error, warn, info, debug or trace");
@@ -60,6 +78,8 @@ impl Config {
             key,
             prometheus_endpoint,
             translation,
+            traces_exporter,
+            xray_otlp_endpoint: xray_otlp_endpoint.or(xray_address),
             concurrent_agents,
             page_max_bytes,
             log_level,
@@ -92,11 +112,32 @@ fn key(text: &str) -> Result<Key, Accepted> {
     Key::from_hex(text).map_err(|_| Accepted(Key::ACCEPTED.to_owned()))
 }
 
-fn endpoint(text: &str) -> Result<Uri, Accepted> {
-    let accepted = || Accepted("the workspace's remote-write URL, https://…/api/v1/remote_write".to_owned());
-    let url: Uri = text.parse().map_err(|_| accepted())?;
+fn remote_write_url(text: &str) -> Result<Uri, Accepted> {
+    url(text)
+        .ok_or_else(|| Accepted("the workspace's remote-write URL, https://…/api/v1/remote_write".to_owned()))
+}
+
+fn otlp_url(text: &str) -> Result<Uri, Accepted> {
+    url(text).ok_or_else(|| Accepted("a URL, https://…/v1/traces".to_owned()))
+}
+
+fn otlp_url_of(address: &str) -> Result<Uri, Accepted> {
+    let endpoint = url(&format!("{}/v1/traces", address.trim_end_matches('/')));
+    endpoint.ok_or_else(|| Accepted("an address of X-Ray, https://…".to_owned()))
+}
+
+fn url(text: &str) -> Option<Uri> {
+    let url: Uri = text.parse().ok()?;
     let is_http = matches!(url.scheme_str(), Some("https" | "http")) && url.authority().is_some();
-    if is_http { Ok(url) } else { Err(accepted()) }
+    is_http.then_some(url)
+}
+
+fn traces_exporter(text: &str) -> Result<TracesExporter, Accepted> {
+    match text {
+        "xray" => Ok(TracesExporter::XRay),
+        "otlp" => Ok(TracesExporter::Otlp),
+        _ => Err(Accepted("xray or otlp".to_owned())),
+    }
 }
 
 fn list<T: FromIterator<String>>(text: &str) -> Result<T, Accepted> {
@@ -123,11 +164,29 @@ mod tests {
         assert_eq!((config.concurrent_agents, config.page_max_bytes), (16, 1_048_576));
         assert!(config.translation.ecs.suffixes && config.translation.prometheus.suffixes);
         assert!(!config.translation.xray.index_all);
+        assert_eq!((config.traces_exporter, config.xray_otlp_endpoint), (TracesExporter::XRay, None));
 
         let more = [("SIPHON_METRIC_SUFFIXES", "false"), ("SIPHON_INDEXED_ATTRIBUTES", "a, b,")];
         let config = read(&[&required[..], &more].concat()).unwrap();
         assert!(!config.translation.ecs.suffixes && !config.translation.prometheus.suffixes);
         assert_eq!(config.translation.xray.indexed_attributes, ["a", "b"].map(String::from).into());
+    }
+
+    #[test]
+    fn the_otlp_endpoint_is_where_the_closest_setting_says() {
+        let key = "0b".repeat(32);
+        let required = [("SIPHON_KEY", key.as_str()), ("AWS_PROMETHEUS_ENDPOINT", URL)];
+        let endpoint = |more: &[(&str, &str)]| {
+            let config =
+                read(&[&required[..], &[("SIPHON_TRACES_EXPORTER", "otlp")], more].concat()).unwrap();
+            assert_eq!(config.traces_exporter, TracesExporter::Otlp);
+            config.xray_otlp_endpoint.map(|url| url.to_string())
+        };
+        let aws = ("AWS_ENDPOINT_URL_XRAY", "http://127.0.0.1:5/");
+        assert_eq!(endpoint(&[]), None);
+        assert_eq!(endpoint(&[aws]).as_deref(), Some("http://127.0.0.1:5/v1/traces"));
+        let own = ("SIPHON_XRAY_OTLP_ENDPOINT", "https://vpce.example/v1/traces");
+        assert_eq!(endpoint(&[aws, own]).as_deref(), Some(own.1));
     }
 
     #[test]
@@ -138,6 +197,9 @@ mod tests {
             ("SIPHON_ECS_METRICS", "ecs.task.luck"),
             ("SIPHON_CONCURRENT_AGENTS", "0"),
             ("SIPHON_PAGE_MAX_BYTES", "1"),
+            ("SIPHON_TRACES_EXPORTER", "zipkin"),
+            ("SIPHON_XRAY_OTLP_ENDPOINT", "xray"),
+            ("AWS_ENDPOINT_URL_XRAY", "xray"),
         ];
         let errors = read(&bad).unwrap_err();
         for (name, _) in bad {

@@ -5,7 +5,9 @@
 
 mod counts;
 mod metrics;
-mod traces;
+mod pending;
+mod segments;
+mod spans;
 
 use siphon_core::{
     ecs::Identity,
@@ -13,7 +15,7 @@ use siphon_core::{
     remote_write::{Limits, Request},
     units::UnixMillis,
     wire::{Cursor, Kind, Page, Record},
-    xray::{self, Document},
+    xray::{self, Document, otlp::Span},
 };
 
 use crate::{report::Reasons, settings::Translation};
@@ -51,6 +53,13 @@ impl Completes {
     fn one(record: &Record) -> Self {
         let through = Some(Cursor(record.sequence.saturating_add(1)));
         Self { through, arrived: vec![record.arrived], ..Self::default() }
+    }
+
+    fn drop_spans(&mut self, dropped: Vec<xray::Drop>) {
+        for drop in &dropped {
+            self.dropped.add(drop.reason, drop.spans);
+        }
+        self.dropped_spans = dropped;
     }
 
     /// Adds records that come after.
@@ -114,8 +123,13 @@ impl<'a> Export<'a> {
     }
 
     /// The documents of the traces share, as many a delivery as one call takes.
-    pub fn traces(&self) -> impl Iterator<Item = Delivery<Document>> {
-        traces::deliveries(self)
+    pub fn segments(&self) -> impl Iterator<Item = Delivery<Document>> {
+        segments::deliveries(self)
+    }
+
+    /// The spans of the traces share as they are, as many a delivery as one request takes.
+    pub fn spans(&self) -> impl Iterator<Item = Delivery<Span>> {
+        spans::deliveries(self)
     }
 
     fn identify(&self, resource: &mut Option<Resource>) {

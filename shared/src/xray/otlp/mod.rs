@@ -20,6 +20,10 @@ pub use batch::{Limits, body, first_request};
 pub use read::{Read, read};
 
 use bytes::Bytes;
+use prost::Message;
+
+use super::NamedSpan;
+use crate::otlp;
 
 /// The headers of every request, but for those that the sender fills in.
 pub const HEADERS: [(&str, &str); 2] =
@@ -34,6 +38,15 @@ pub struct Span {
     scope: Bytes,
     /// The field of its `ScopeSpans` that it is: key, length, and the span itself.
     span: Bytes,
+}
+
+impl Span {
+    /// How to find it in its application.
+    #[must_use]
+    pub fn named(&self) -> NamedSpan {
+        let content = fields::fields(self.span.clone()).next().map(|field| field.content);
+        NamedSpan::of(&otlp::Span::decode(content.unwrap_or_default()).unwrap_or_default())
+    }
 }
 
 /// What `ExportTraceServiceRequest` calls `resource_spans`.

@@ -1,4 +1,4 @@
-//! Writes to X-Ray: PutTraceSegments until each document is taken, refused, or time is over.
+//! Writes segment documents: PutTraceSegments until each is taken, refused, or time is over.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,27 +13,15 @@ use siphon_core::xray::{Document, Verdict, renamed, unprocessed};
 use tokio::time::timeout_at;
 use tracing::{info, warn};
 
+use super::PutError;
 use crate::{backoff::Backoff, report::Tally, time::Deadline};
 
-/// Why documents are still with their agent. Refused documents are no error: they are counted, and gone.
-#[derive(Debug, thiserror::Error)]
-pub enum PutError {
-    /// X-Ray did not take them in time. They are sent again next time; X-Ray overwrites what it has.
-    #[error("X-Ray did not take the documents in time; the last attempt: {0}")]
-    OutOfTime(String),
-    /// X-Ray refuses us, not the documents.
-    #[error(
-        "X-Ray refuses this function: {0}; check AWS_REGION and that the role allows xray:PutTraceSegments"
-    )]
-    Misconfigured(String),
-}
-
 /// The sender.
-pub struct XRay {
+pub struct Segments {
     client: Client,
 }
 
-impl XRay {
+impl Segments {
     /// Sends through `client`, which must not retry by itself.
     #[must_use]
     pub const fn new(client: Client) -> Self {

@@ -7,7 +7,7 @@ use http::request::Parts;
 use http_body_util::Full;
 use prost::Message;
 use siphon_core::{
-    otlp::{ResourceSpans, ScopeSpans, Span, TraceRequest},
+    otlp::{AnyValue, KeyValue, Resource, ResourceSpans, ScopeSpans, Span, TraceRequest, Value},
     shard::Target,
     units::UnixMillis,
     wire::{
@@ -93,18 +93,13 @@ impl Agent {
 
     /// Adds one record of spans with these ids.
     pub(crate) fn spans(&self, ids: &[u64]) {
-        let span = |id: &u64| Span {
-            trace_id: [&1_700_000_000u32.to_be_bytes()[..], &[9; 12]].concat(),
-            span_id: id.to_be_bytes().to_vec(),
-            name: "GET /".to_owned(),
-            kind: 2,
-            start_time_unix_nano: 1_700_000_000_000_000_000,
-            end_time_unix_nano: 1_700_000_000_500_000_000,
-            ..Span::default()
-        };
-        let spans = ids.iter().map(span).collect();
+        self.spans_of(None, ids.iter().map(|id| span(*id)).collect());
+    }
+
+    /// Adds one record of spans.
+    pub(crate) fn spans_of(&self, resource: Option<Resource>, spans: Vec<Span>) {
         let resource_spans =
-            vec![ResourceSpans { resource: None, scope_spans: vec![ScopeSpans { scope: None, spans }] }];
+            vec![ResourceSpans { resource, scope_spans: vec![ScopeSpans { scope: None, spans }] }];
         self.record(Kind::OtlpTraces, seconds_ago(1), TraceRequest { resource_spans }.encode_to_vec());
     }
 
@@ -119,6 +114,23 @@ impl Agent {
     pub(crate) fn acked(&self) -> (u64, u64) {
         self.edit(|state| (state.acked.metrics.0, state.acked.traces.0))
     }
+}
+
+pub(crate) fn span(id: u64) -> Span {
+    Span {
+        trace_id: [&1_700_000_000u32.to_be_bytes()[..], &[9; 12]].concat(),
+        span_id: id.to_be_bytes().to_vec(),
+        name: "GET /".to_owned(),
+        kind: 2,
+        start_time_unix_nano: 1_700_000_000_000_000_000,
+        end_time_unix_nano: 1_700_000_000_500_000_000,
+        ..Span::default()
+    }
+}
+
+pub(crate) fn attribute(key: &str, text: impl Into<String>) -> KeyValue {
+    let value = Some(AnyValue { value: Some(Value::String(text.into())) });
+    KeyValue { key: key.to_owned(), value }
 }
 
 pub(crate) fn arn(task: &str) -> String {

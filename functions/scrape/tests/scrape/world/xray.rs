@@ -32,6 +32,8 @@ pub(crate) struct State {
     pub(crate) calls: Vec<usize>,
     /// Id -> how often it was taken.
     pub(crate) documents: BTreeMap<String, u32>,
+    /// Id -> name that it was last taken under.
+    pub(crate) names: BTreeMap<String, String>,
 }
 
 pub(crate) struct XRay {
@@ -75,9 +77,9 @@ impl State {
         let body: Value = serde_json::from_slice(&body).unwrap();
         let texts =
             body["TraceSegmentDocuments"].as_array().unwrap().iter().map(|text| text.as_str().unwrap());
-        let ids: Vec<String> = texts
-            .map(|text| serde_json::from_str::<Value>(text).unwrap()["id"].as_str().unwrap().to_owned())
-            .collect();
+        let documents: Vec<Value> = texts.map(|text| serde_json::from_str(text).unwrap()).collect();
+        let text = |document: &Value, field| document[field].as_str().unwrap().to_owned();
+        let ids: Vec<String> = documents.iter().map(|document| text(document, "id")).collect();
         assert!(ids.len() <= 50);
         self.calls.push(ids.len());
         let reply = match self.replies.len() {
@@ -93,8 +95,10 @@ impl State {
             Reply::Take | Reply::RefuseWith(_) => Vec::new(),
             Reply::Unprocessed(spans) => spans,
         };
-        for taken in ids.iter().filter(|taken| unprocessed.iter().all(|(span, _)| id(*span) != **taken)) {
+        let is_taken = |taken: &str| unprocessed.iter().all(|(span, _)| id(*span) != taken);
+        for (taken, document) in ids.iter().zip(&documents).filter(|(taken, _)| is_taken(taken)) {
             *self.documents.entry(taken.clone()).or_default() += 1;
+            self.names.insert(taken.clone(), text(document, "name"));
         }
         let unprocessed: Vec<_> =
             unprocessed.iter().map(|(span, code)| json!({ "Id": id(*span), "ErrorCode": code })).collect();

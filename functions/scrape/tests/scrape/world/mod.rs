@@ -1,6 +1,8 @@
 //! Agents, a Prometheus and an X-Ray on loopback that answer as they are told.
 
 pub(crate) mod agent;
+pub(crate) mod logs;
+pub(crate) mod otlp;
 pub(crate) mod prometheus;
 pub(crate) mod xray;
 
@@ -32,6 +34,7 @@ use siphon_scrape::{
 use tokio::net::TcpListener;
 
 pub(crate) use agent::Agent;
+pub(crate) use otlp::Otlp;
 pub(crate) use prometheus::Prometheus;
 pub(crate) use xray::XRay;
 
@@ -43,6 +46,7 @@ pub(crate) struct World {
     pub(crate) agent: Agent,
     pub(crate) prometheus: Prometheus,
     pub(crate) xray: XRay,
+    pub(crate) otlp: Otlp,
     context: Context,
 }
 
@@ -52,11 +56,12 @@ impl World {
     }
 
     pub(crate) async fn with_settings(settings: &[(&str, &str)]) -> Self {
-        let (agent, prometheus, xray) =
-            (Agent::start("task-1").await, Prometheus::start().await, XRay::start().await);
+        let (agent, prometheus) = (Agent::start("task-1").await, Prometheus::start().await);
+        let (xray, otlp) = (XRay::start().await, Otlp::start().await);
         let config = Config::read(|name| match name {
             "SIPHON_KEY" => Some(KEY.to_owned()),
             "AWS_PROMETHEUS_ENDPOINT" => Some(prometheus.url.clone()),
+            "SIPHON_XRAY_OTLP_ENDPOINT" => Some(otlp.url.clone()),
             _ => settings.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()),
         });
         let credentials = Credentials::new("id", "secret", Some("token".to_owned()), None, "test");
@@ -67,7 +72,7 @@ impl World {
             .load()
             .await;
         let context = Context::new(config.unwrap(), &aws).unwrap();
-        Self { agent, prometheus, xray, context }
+        Self { agent, prometheus, xray, otlp, context }
     }
 
     /// One invocation over this world's agent.

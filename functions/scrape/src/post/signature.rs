@@ -1,4 +1,4 @@
-//! Signature version 4, service `aps`.
+//! Signature version 4.
 
 use std::time::SystemTime;
 
@@ -11,9 +11,6 @@ use aws_sigv4::{
 use http::{Request, header::ToStrError};
 
 use super::credentials::CachedCredentials;
-
-/// Amazon Managed Prometheus, as signatures name it.
-const SERVICE: &str = "aps";
 
 /// A request can't be signed.
 #[derive(Debug, thiserror::Error)]
@@ -28,17 +25,18 @@ pub(super) enum SignError {
     Header(#[from] ToStrError),
 }
 
-/// Signs for one region.
+/// Signs for one service in one region.
 pub(super) struct Signer {
     credentials: CachedCredentials,
     region: Region,
+    service: &'static str,
 }
 
 impl Signer {
-    /// `None` if `aws` has no region or no credentials provider.
-    pub(super) fn new(aws: &SdkConfig) -> Option<Self> {
+    /// `service` is its signing name. `None` if `aws` has no region or no credentials provider.
+    pub(super) fn new(service: &'static str, aws: &SdkConfig) -> Option<Self> {
         let credentials = CachedCredentials::new(aws.credentials_provider()?);
-        Some(Self { credentials, region: aws.region()?.clone() })
+        Some(Self { credentials, region: aws.region()?.clone(), service })
     }
 
     pub(super) async fn forget_credentials(&self) {
@@ -51,7 +49,7 @@ impl Signer {
         let params = SigningParams::builder()
             .identity(&identity)
             .region(self.region.as_ref())
-            .name(SERVICE)
+            .name(self.service)
             .time(SystemTime::now())
             .settings(SigningSettings::default())
             .build()?

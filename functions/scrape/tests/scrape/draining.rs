@@ -1,18 +1,11 @@
 //! What is stored, what is acknowledged and what is counted, whatever fails: against agents and receivers on loopback,
 //! over the real wire, plain HTTP and the real SDK.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking; clippy.toml exempts only functions marked as tests"
-)]
-
-mod world;
 
 use std::time::{Duration, Instant};
 
 use siphon_core::wire::{Count, Kind, RefusalCode};
-use world::{
+
+use super::world::{
     Agent, ENOUGH, SHORT, World,
     agent::{Manner, arn},
     prometheus::Reply,

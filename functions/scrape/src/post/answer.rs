@@ -1,0 +1,74 @@
+//! What a receiver says.
+
+use std::fmt;
+
+use http::{Response, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+/// Bytes of the body that are read.
+const READ_BYTES: usize = 16_384;
+
+/// Bytes of it that are logged.
+const SHOWN_BYTES: usize = 512;
+
+/// One answer.
+pub struct Answer {
+    status: StatusCode,
+    retry_after: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// Reads no more of the body than anyone looks at.
+    pub(super) async fn read(response: Response<Incoming>) -> Self {
+        let (head, mut incoming) = response.into_parts();
+        let retry_after = head.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let mut body = Vec::new();
+        while body.len() < READ_BYTES {
+            let Some(Ok(frame)) = incoming.frame().await else { break };
+            body.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+        }
+        body.truncate(READ_BYTES);
+        Self { status: head.status, retry_after: retry_after.map(str::to_owned), body }
+    }
+
+    /// The status.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What the header `Retry-After` holds.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<&str> {
+        self.retry_after.as_deref()
+    }
+
+    /// The beginning of the body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The beginning of the body, for a log.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let shown = self.body.get(..SHOWN_BYTES).unwrap_or(&self.body);
+        String::from_utf8_lossy(shown).trim().to_owned()
+    }
+
+    pub(super) fn is_server_error(&self) -> bool {
+        self.status.is_server_error()
+    }
+
+    pub(super) const fn doubts_credentials(&self) -> bool {
+        matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "status {}: {}", self.status.as_u16(), self.text())
+    }
+}

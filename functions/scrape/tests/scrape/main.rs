@@ -1,0 +1,11 @@
+//! The function against agents and receivers on loopback: over the real wire, plain HTTP and the real SDK.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking; clippy.toml exempts only functions marked as tests"
+)]
+
+mod draining;
+mod traces;
+mod world;
