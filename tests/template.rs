@@ -79,6 +79,17 @@ fn each_function_may_do_what_it_does_and_no_more() {
 }
 
 #[test]
+fn spans_may_be_written_only_where_they_are_what_traces_go_as() {
+    let Some(template) = template() else { return };
+    let scrape = &template["Resources"]["ScrapeFunction"]["Properties"]["Environment"]["Variables"];
+    assert_eq!(scrape["SIPHON_TRACES_EXPORTER"], json!({ "Ref": "TracesExporter" }));
+    let conditional = statements(&template["Resources"]["ScrapeRole"]).filter_map(|s| s["Fn::If"].as_array());
+    let [statement] = &conditional.collect::<Vec<_>>()[..] else { panic!("one conditional statement") };
+    assert_eq!((&statement[0], &statement[2]), (&json!("ExportsSpans"), &json!({ "Ref": "AWS::NoValue" })));
+    assert_eq!(texts(&statement[1]["Action"]), set(["xray:PutSpans", "xray:PutSpansForIndexing"]));
+}
+
+#[test]
 fn a_role_reaches_all_resources_only_where_aws_knows_none() {
     let Some(template) = template() else { return };
     let mut wide = BTreeSet::new();
