@@ -1,13 +1,15 @@
-//! How many spans in a second of processor time one core turns from OTLP bytes into segment documents:
+//! How many spans in a second of processor time one core turns from OTLP bytes into segment documents, and into
+//! requests for the OTLP endpoint:
 //! `cargo run --release -p siphon-core --example xray_rate -- REQUEST.pb [SECONDS]`
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use prost::Message;
 use siphon_core::otlp::TraceRequest;
-use siphon_core::xray::{self, Options};
+use siphon_core::xray::{self, Options, otlp};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -28,6 +30,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(())
     })?;
 
+    let payload = Bytes::from(bytes.clone());
+    let as_they_are = rate(time, || {
+        let read = otlp::read(&payload, None, &otlp::Limits::default())?;
+        std::hint::black_box(otlp::body(&read.spans)?);
+        Ok(())
+    })?;
+
     let scopes = request.resource_spans.iter().flat_map(|spans| &spans.scope_spans);
     let spans: usize = scopes.map(|scope| scope.spans.len()).sum();
     let documents = xray::documents(&request, &options).documents;
@@ -37,7 +46,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         documents.len(),
         size / documents.len().max(1)
     );
-    for (what, requests) in [("decoding", decoding), ("translation", translation), ("both", both)] {
+    let rates =
+        [("decoding", decoding), ("translation", translation), ("both", both), ("as they are", as_they_are)];
+    for (what, requests) in rates {
         #[expect(clippy::cast_precision_loss, reason = "a handful of spans")]
         let spans = requests * spans as f64;
         println!("{what:>12}: {spans:>10.0} spans/s");

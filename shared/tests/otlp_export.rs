@@ -201,7 +201,7 @@ fn a_span_over_the_limit_costs_no_other() {
 
 prop_compose! {
     fn any_request()(groups in vec(
-        ("[a-c]", vec(("[a-c]", vec("[a-z]{0,40}", 0..6)), 0..4)), 0..4,
+        ("[a-c]", vec(("[a-c]{0,60}", vec("[a-z]{0,40}", 0..6)), 0..4)), 0..4,
     )) -> otlp::TraceRequest {
         let scope = |(name, spans): (String, Vec<String>)| otlp::ScopeSpans {
             scope: Some(otlp::Scope { name, ..otlp::Scope::default() }),
