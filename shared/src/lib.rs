@@ -18,6 +18,7 @@ pub mod ecs;
 pub mod emf;
 pub mod otlp;
 pub mod prometheus;
+mod protobuf;
 pub mod remote_write;
 pub mod series;
 pub mod settings;

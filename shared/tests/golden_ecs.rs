@@ -10,8 +10,8 @@ use std::{
 
 use serde_json::Value;
 use siphon_core::{
-    ecs::{self, MetricFilter, Options},
-    series::Series,
+    ecs::{MetricFilter, Options, Translator},
+    series::{LabelSets, Series},
     units::UnixMillis,
     wire::Reading,
 };
@@ -66,13 +66,22 @@ fn recorded(series: &Value) -> (Labels, f64) {
     (serde_json::from_value(series["labels"].clone()).unwrap(), series["value"].as_f64().unwrap())
 }
 
-fn ours(series: &[Series]) -> BTreeMap<Labels, f64> {
-    let one = |s: &Series| {
-        assert_eq!((s.samples.len(), s.samples[0].at), (1, AT));
-        let labels = s.labels.as_slice().iter().map(|l| (l.name.clone(), l.value.clone())).collect();
-        (labels, s.samples[0].value)
+/// Labels and value of each series of a reading, in order.
+fn translate(reading: &Reading, options: &Options) -> Vec<(Labels, f64)> {
+    let mut sets = LabelSets::default();
+    let mut batch = Translator::new(options).translate(reading, AT, &mut sets).unwrap();
+    let one = |series: Series<'_>| {
+        let sample = series.samples[0].1;
+        assert_eq!((series.samples.len(), sample.at), (1, AT));
+        let labels = sets.get(series.id).unwrap().iter();
+        (labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(), sample.value)
     };
-    let ours: BTreeMap<_, _> = series.iter().map(one).collect();
+    batch.by_series().map(one).collect()
+}
+
+fn ours(reading: &Reading, options: &Options) -> BTreeMap<Labels, f64> {
+    let series = translate(reading, options);
+    let ours: BTreeMap<_, _> = series.iter().cloned().collect();
     assert_eq!(ours.len(), series.len(), "each label set once");
     ours
 }
@@ -155,7 +164,7 @@ fn network_once(containers: &[(&str, &Value)]) -> BTreeMap<(String, Option<Strin
 fn every_poll_of_every_case_is_equal() {
     for case in CASES {
         for (index, poll) in polls(case).into_iter().enumerate() {
-            let ours = ours(&ecs::series(&poll.reading, AT, &all()).unwrap());
+            let ours = ours(&poll.reading, &all());
             let ids = |series: &BTreeMap<Labels, f64>| series.keys().cloned().collect::<Vec<_>>();
             assert_eq!(ids(&ours), ids(&poll.recorded), "{case} poll {index}: label sets");
             let right = deviations(&poll);
@@ -199,7 +208,7 @@ fn the_lagging_recording_lags_by_one_poll() {
             task: fs::read(folder(LAGGING).join("task.json")).unwrap().into(),
             stats: fs::read(folder(LAGGING).join(format!("stats-{n}.json"))).unwrap().into(),
         };
-        let ours = ours(&ecs::series(&reading, AT, &all()).unwrap());
+        let ours = ours(&reading, &all());
         let labels: Vec<_> = expected[n].as_array().unwrap().iter().map(|s| self::recorded(s).0).collect();
         assert_eq!(
             ours.into_keys().collect::<std::collections::BTreeSet<_>>(),
@@ -243,8 +252,8 @@ fn where_we_differ_adot_is_wrong_in_the_way_we_say() {
 #[test]
 fn the_default_is_what_adots_filter_lets_through() {
     let names = |case: &str| {
-        let series = ecs::series(&polls(case)[0].reading, AT, &Options::default()).unwrap();
-        series.iter().map(|s| s.labels.get("__name__").unwrap().to_owned()).collect::<Vec<_>>()
+        let series = translate(&polls(case)[0].reading, &Options::default());
+        series.iter().map(|(labels, _)| labels["__name__"].clone()).collect::<Vec<_>>()
     };
     let task = [
         "ecs_task_memory_utilized_MiB",
@@ -265,8 +274,8 @@ fn the_public_dashboard_finds_its_series_without_suffixes() {
     let filter = "ecs.task.cpu.reserved,ecs.task.cpu.utilized,ecs.task.cpu.usage.vcpu,ecs.task.memory.usage,\
                   ecs.task.memory.utilized,ecs.task.memory.reserved,ecs.task.network.rate.rx,ecs.task.network.rate.tx";
     let options = Options { filter: filter.parse().unwrap(), suffixes: false };
-    let series = ecs::series(&polls("fargate")[0].reading, AT, &options).unwrap();
-    let mut names: Vec<_> = series.iter().map(|s| s.labels.get("__name__").unwrap()).collect();
+    let series = translate(&polls("fargate")[0].reading, &options);
+    let mut names: Vec<_> = series.iter().map(|(labels, _)| &labels["__name__"]).collect();
     names.sort_unstable();
     assert_eq!(
         names,
@@ -282,7 +291,7 @@ fn the_public_dashboard_finds_its_series_without_suffixes() {
         ]
     );
     for label in ["aws_ecs_task_id", "aws_ecs_task_family"] {
-        assert!(series.iter().all(|s| s.labels.get(label).is_some()), "{label}");
+        assert!(series.iter().all(|(labels, _)| labels.contains_key(label)), "{label}");
     }
 }
 
@@ -295,7 +304,7 @@ fn one_containers_bad_stats_cost_neither_the_other_nor_the_task() {
         let mut stats = poll.stats.clone();
         stats[bad] = serde_json::from_str(nonsense).unwrap();
         let reading = Reading { stats: stats.to_string().into(), ..poll.reading.clone() };
-        let series = ours(&ecs::series(&reading, AT, &all()).unwrap());
+        let series = ours(&reading, &all());
         let of = |id: &str| series.keys().filter(|l| l.get("container_id").is_some_and(|c| c == id)).count();
         assert_eq!((of(bad), of(good), series.len()), (0, 26, 54), "{nonsense}");
         let rate = series
@@ -315,7 +324,7 @@ fn differences_below_zero_are_zero() {
         one["precpu_stats"]["cpu_usage"]["total_usage"] = u64::MAX.into();
     }
     let reading = Reading { stats: stats.to_string().into(), ..poll.reading };
-    let series = ours(&ecs::series(&reading, AT, &all()).unwrap());
+    let series = ours(&reading, &all());
     for name in ["memory_utilized_MiB", "cpu_usage_vcpu_vCPU", "cpu_utilized_None"] {
         let values: Vec<_> =
             series.iter().filter(|(l, _)| l["__name__"].ends_with(name)).map(|(_, v)| *v).collect();
@@ -342,7 +351,7 @@ fn the_worked_example_of_a_task_in_bridge_mode() {
        "cpu_stats":{"cpu_usage":{"total_usage":105000000}},"precpu_stats":{"cpu_usage":{"total_usage":100000000}}},
      "d-init":null}"#;
     let reading = Reading { task: task.as_slice().into(), stats: stats.as_slice().into() };
-    let series = ours(&ecs::series(&reading, AT, &all()).unwrap());
+    let series = ours(&reading, &all());
     let value = |name: &str, container: Option<&str>| {
         let matches =
             |l: &&Labels| l["__name__"] == name && l.get("container_name").map(String::as_str) == container;

@@ -3,13 +3,14 @@
 use std::{fs, path::Path};
 
 use proptest::{collection::vec, num, option, prelude::*};
+use prost::Message as _;
 use serde_json::{Value as Json, json};
 use siphon_core::{
     ecs::{self, Identity, MetricFilter},
     otlp::*,
     prometheus,
-    remote_write::{Limits, requests},
-    series::Series,
+    remote_write::{Limits, Packer},
+    series::{Batch, LabelSets},
     units::UnixMillis,
     wire::Reading,
 };
@@ -167,25 +168,26 @@ fn any_request() -> impl Strategy<Value = MetricsRequest> {
 }
 
 /// Labels as every receiver demands them, and samples that a request carries.
-fn assert_sendable(series: &[Series]) -> Result<(), TestCaseError> {
-    for one in series {
-        let labels = one.labels.as_slice();
-        prop_assert!(labels.is_sorted_by(|a, b| a.name < b.name), "sorted and unique: {labels:?}");
-        for label in labels {
-            let first_is_good = label.name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-            let all_are_good = label.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            prop_assert!(first_is_good && all_are_good && !label.value.is_empty(), "{label:?}");
+fn assert_sendable(mut batch: Batch, sets: &LabelSets) -> Result<(), TestCaseError> {
+    let made = batch.samples();
+    for one in batch.by_series() {
+        let set = sets.get(one.id).ok_or_else(|| TestCaseError::fail("a series without labels"))?;
+        let labels: Vec<_> = set.iter().collect();
+        prop_assert!(labels.is_sorted_by(|a, b| a.0 < b.0), "sorted and unique: {labels:?}");
+        for (name, value) in labels {
+            let first_is_good = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+            let all_are_good = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            prop_assert!(first_is_good && all_are_good && !value.is_empty(), "{name:?} {value:?}");
         }
-        let name = one.labels.get("__name__").unwrap_or_default();
+        let name = set.get("__name__").unwrap_or_default();
         let first_is_good = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == ':');
         prop_assert!(
             first_is_good && name.chars().all(|c| c.is_ascii_alphanumeric() || "_:".contains(c)),
             "{name}"
         );
-        prop_assert!(one.samples.is_sorted_by_key(|s| s.at));
+        prop_assert!(one.samples.is_sorted_by_key(|(_, s)| s.at));
     }
-    let (sent, dropped) = requests(series, &Limits::default());
-    let made: usize = series.iter().map(|s| s.samples.len() + s.histograms.len()).sum();
+    let (sent, dropped) = Packer::new(&Limits::default()).requests(&mut batch, sets);
     prop_assert_eq!((sent.iter().map(|r| r.samples).sum::<usize>(), dropped), (made, vec![]));
     Ok(())
 }
@@ -252,8 +254,9 @@ fn read(task: &[u8], stats: &[u8]) -> Result<(), TestCaseError> {
     let _ = Identity::from_task(task, "own");
     for suffixes in [true, false] {
         let options = ecs::Options { filter: MetricFilter::All, suffixes };
-        match ecs::series(&reading, UnixMillis(1), &options) {
-            Ok(series) => assert_sendable(&series)?,
+        let mut sets = LabelSets::default();
+        match ecs::Translator::new(&options).translate(&reading, UnixMillis(1), &mut sets) {
+            Ok(batch) => assert_sendable(batch, &sets)?,
             Err(error) => prop_assert!(error.to_string().contains("/task"), "{error}"),
         }
     }
@@ -263,11 +266,13 @@ fn read(task: &[u8], stats: &[u8]) -> Result<(), TestCaseError> {
 proptest! {
     #[test]
     fn any_request_becomes_sendable_series(request in any_request(), suffixes: bool) {
-        let made = prometheus::series(&request, &prometheus::Options { suffixes });
-        assert_sendable(&made.series)?;
+        let (mut sets, options) = (LabelSets::default(), prometheus::Options { suffixes });
+        let bytes = request.encode_to_vec();
+        let made = prometheus::Translator::new(&options, None).translate(&bytes, &mut sets).unwrap();
         let dropped: u64 = made.dropped.iter().map(|d| d.points).sum();
         prop_assert!(dropped <= points(&request));
-        prop_assert!(points(&request) == dropped || !made.series.is_empty(), "what is gone is counted");
+        prop_assert!(points(&request) == dropped || made.batch.samples() > 0, "what is gone is counted");
+        assert_sendable(made.batch, &sets)?;
     }
 
     #[test]

@@ -4,13 +4,33 @@
 use proptest::prelude::*;
 use prost::Message;
 use siphon_core::{
-    remote_write::{Limits, MAX_BODY_BYTES, Request, merge, requests, v1},
-    series::{BucketSpan, Buckets, Exemplar, Label, LabelSet, NativeHistogram, STALE, Sample, Series},
+    remote_write::{Drop, Limits, MAX_BODY_BYTES, Packer, Request, Weight, v1},
+    series::{
+        Batch, BucketSpan, Buckets, Exemplar, Label, LabelSet, LabelSets, NativeHistogram, STALE, Sample,
+    },
     units::UnixMillis,
 };
 
-fn labels(pairs: &[(&str, &str)]) -> LabelSet {
-    pairs.iter().copied().collect()
+/// Samples under one label set.
+type Series = (LabelSet, Vec<Sample>);
+
+fn series(pairs: &[(&str, &str)], samples: &[(i64, f64)]) -> Series {
+    let sample = |(at, value): &(i64, f64)| Sample { at: UnixMillis(*at), value: *value };
+    (pairs.iter().copied().collect(), samples.iter().map(sample).collect())
+}
+
+fn collected(series: &[Series]) -> (LabelSets, Batch) {
+    let (mut sets, mut batch) = (LabelSets::default(), Batch::default());
+    for (labels, samples) in series {
+        let id = sets.id(labels.clone());
+        samples.iter().for_each(|sample| batch.push(id, sample.at, sample.value));
+    }
+    (sets, batch)
+}
+
+fn requests(series: &[Series], limits: &Limits) -> (Vec<Request>, Vec<Drop>) {
+    let (sets, mut batch) = collected(series);
+    Packer::new(limits).requests(&mut batch, &sets)
 }
 
 fn decoded(request: &Request) -> v1::WriteRequest {
@@ -20,12 +40,8 @@ fn decoded(request: &Request) -> v1::WriteRequest {
 /// Bytes that an independent encoder made: `up{job="t"}` with 1 at 1700000000000 and a stale marker a minute later.
 #[test]
 fn a_value_and_a_stale_marker_give_the_known_bytes() {
-    let at = |millis, value| Sample { at: UnixMillis(millis), value };
-    let up = Series {
-        labels: labels(&[("job", "t"), ("__name__", "up")]),
-        samples: vec![at(1_700_000_000_000, 1.0), at(1_700_000_060_000, STALE)],
-        ..Series::default()
-    };
+    let samples = [(1_700_000_000_000, 1.0), (1_700_000_060_000, STALE)];
+    let up = series(&[("job", "t"), ("__name__", "up")], &samples);
     let (sent, dropped) = requests(&[up], &Limits::default());
     let body = snap::raw::Decoder::new().decompress_vec(&sent[0].body).unwrap();
     let known = "0a3e0a0e0a085f5f6e616d655f5f120275700a080a036a6f6212017412100900000000\
@@ -44,38 +60,35 @@ fn an_ordinary_nan_is_sent_as_the_one_that_is_no_marker() {
         (f64::INFINITY, 0x7ff0_0000_0000_0000),
         (0.0, 0),
     ] {
-        let (sent, _) =
-            requests(&[Series::sample(labels(&[("a", "b")]), UnixMillis(1), value)], &Limits::default());
+        let (sent, _) = requests(&[series(&[("a", "b")], &[(1, value)])], &Limits::default());
         assert_eq!(decoded(&sent[0]).timeseries[0].samples[0].value.to_bits(), want);
     }
 }
 
 #[test]
 fn exemplars_and_native_histograms_are_sent() {
-    let series = Series {
-        labels: labels(&[("__name__", "h")]),
-        exemplars: vec![Exemplar {
-            labels: vec![Label { name: "trace_id".into(), value: "0a".into() }],
-            value: 0.5,
-            at: UnixMillis(7),
-        }],
-        histograms: vec![NativeHistogram {
-            at: UnixMillis(8),
-            count: STALE.to_bits(),
-            sum: STALE,
-            schema: -3,
-            zero_threshold: 1e-128,
-            zero_count: 1,
-            positive: Buckets {
-                spans: vec![BucketSpan { offset: -1, length: 4 }],
-                deltas: vec![1, -1, 2, 2],
-            },
-            ..NativeHistogram::default()
-        }],
-        ..Series::default()
+    let exemplar = Exemplar {
+        labels: vec![Label { name: "trace_id".into(), value: "0a".into() }],
+        value: 0.5,
+        at: UnixMillis(7),
     };
-    let (sent, dropped) = requests(&[series], &Limits::default());
-    assert_eq!((sent[0].series, sent[0].samples, dropped), (1, 1, vec![]));
+    let histogram = NativeHistogram {
+        at: UnixMillis(8),
+        count: STALE.to_bits(),
+        sum: STALE,
+        schema: -3,
+        zero_threshold: 1e-128,
+        zero_count: 1,
+        positive: Buckets { spans: vec![BucketSpan { offset: -1, length: 4 }], deltas: vec![1, -1, 2, 2] },
+        ..NativeHistogram::default()
+    };
+    let (mut sets, mut batch) = (LabelSets::default(), Batch::default());
+    let [h, empty] = ["h", "empty"].map(|name| sets.id([("__name__", name)].into_iter().collect()));
+    batch.push_histogram(h, histogram);
+    batch.push_exemplar(h, exemplar.clone());
+    batch.push_exemplar(empty, exemplar);
+    let (sent, dropped) = Packer::new(&Limits::default()).requests(&mut batch, &sets);
+    assert_eq!((sent[0].series, sent[0].samples, dropped), (1, 1, vec![]), "an example of nothing stays");
     let read = decoded(&sent[0]).timeseries.remove(0);
     assert_eq!((read.exemplars[0].value, read.exemplars[0].timestamp), (0.5, 7));
     assert_eq!(read.exemplars[0].labels[0].value, "0a");
@@ -90,24 +103,24 @@ fn exemplars_and_native_histograms_are_sent() {
 
 #[test]
 fn a_request_is_cut_before_either_limit() {
-    let series = |n: i64| Series::sample(labels(&[("n", &format!("{n:02}"))]), UnixMillis(n), 1.0);
+    let one = |n: i64| series(&[("n", &format!("{n:02}"))], &[(n, 1.0)]);
     let sizes = |limits: Limits| {
-        let (sent, dropped) = requests(&(1..11).map(series).collect::<Vec<_>>(), &limits);
+        let (sent, dropped) = requests(&(1..11).map(one).collect::<Vec<_>>(), &limits);
         assert!(dropped.is_empty());
         sent.iter().map(|r| r.series).collect::<Vec<_>>()
     };
     assert_eq!(sizes(Limits::default()), [10]);
     assert_eq!(sizes(Limits { samples: 4, ..Limits::default() }), [4, 4, 2]);
-    let body_bytes = decoded(&requests(&[series(1), series(2)], &Limits::default()).0[0]).encoded_len();
+    let body_bytes = decoded(&requests(&[one(1), one(2)], &Limits::default()).0[0]).encoded_len();
     assert_eq!(sizes(Limits { body_bytes, ..Limits::default() }), [2, 2, 2, 2, 2]);
     assert_eq!(sizes(Limits { body_bytes: body_bytes - 1, ..Limits::default() }), [1; 10]);
 }
 
 #[test]
 fn a_series_too_large_for_one_request_is_cut_between_samples() {
-    let samples = (0..10).map(|n| Sample { at: UnixMillis(n), value: 1.0 }).collect();
-    let series = Series { labels: labels(&[("a", "b")]), samples, ..Series::default() };
-    let (sent, dropped) = requests(&[series], &Limits { samples: 4, ..Limits::default() });
+    let samples: Vec<_> = (0..10).map(|n| (n, 1.0)).collect();
+    let long = series(&[("a", "b")], &samples);
+    let (sent, dropped) = requests(&[long], &Limits { samples: 4, ..Limits::default() });
     assert!(dropped.is_empty());
     assert_eq!(sent.iter().map(|r| r.samples).collect::<Vec<_>>(), [4, 4, 2]);
 }
@@ -115,18 +128,17 @@ fn a_series_too_large_for_one_request_is_cut_between_samples() {
 #[test]
 fn what_passes_the_limit_alone_is_dropped_and_costs_no_other() {
     let long = "x".repeat(1_000_000);
-    let large = Series::sample(labels(&[("a", &long)]), UnixMillis(1), 1.0);
-    let small = |n| Series::sample(labels(&[("a", "b")]), UnixMillis(n), 1.0);
+    let large = series(&[("a", &long)], &[(1, 1.0), (2, 1.0)]);
+    let small = |name| series(&[(name, "b")], &[(1, 1.0)]);
     let unlimited = Limits { body_bytes: usize::MAX, samples: 0 };
-    let (sent, dropped) = requests(&[small(1), large.clone(), small(2), large], &unlimited);
+    let (sent, dropped) = requests(&[small("a"), large, small("b")], &unlimited);
     assert_eq!(dropped.iter().map(|d| (d.reason, d.samples)).collect::<Vec<_>>(), [("too_large", 2)]);
     assert_eq!(sent.iter().map(|r| r.samples).collect::<Vec<_>>(), [1, 1]);
 }
 
 #[test]
 fn a_body_that_is_none_is_an_error() {
-    let (sent, _) =
-        requests(&[Series::sample(labels(&[("a", "b")]), UnixMillis(1), 1.0)], &Limits::default());
+    let (sent, _) = requests(&[series(&[("a", "b")], &[(1, 1.0)])], &Limits::default());
     assert!(matches!(v1::decode(&sent[0].body, 3), Err(v1::DecodeError::TooLarge { max: 3, .. })));
     assert!(matches!(v1::decode(b"\xff\xff\xff\xff\x0f", 9), Err(v1::DecodeError::TooLarge { .. })));
     assert!(matches!(v1::decode(b"", 9), Ok(_) | Err(v1::DecodeError::Snappy(_))));
@@ -144,57 +156,42 @@ fn any_series() -> impl Strategy<Value = Vec<Series>> {
     let labels = prop::collection::vec(label, 0..4).prop_map(|pairs| pairs.into_iter().collect::<LabelSet>());
     let sample = (any::<i64>(), any_value()).prop_map(|(at, value)| Sample { at: UnixMillis(at), value });
     let samples = prop::collection::vec(sample, 0..12);
-    let series =
-        (labels, samples).prop_map(|(labels, samples)| Series { labels, samples, ..Series::default() });
-    prop::collection::vec(series, 0..20)
+    prop::collection::vec((labels, samples), 0..20)
 }
 
 /// A sample with its labels: milliseconds and bits.
 type Flat = (Vec<(String, String)>, i64, u64);
 
-/// All samples in order, as they must be sent.
+fn owned<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// All samples as they must be sent: label sets in the order in which they first come, each in the order of time.
 fn flat(series: &[Series]) -> Vec<Flat> {
-    let pairs = |s: &Series| {
-        s.labels.as_slice().iter().map(|l| (l.name.clone(), l.value.clone())).collect::<Vec<_>>()
-    };
     let sendable = |v: f64| match v.to_bits() {
         _ if v == 0.0 => 0, // -0 is sent as absent
         bits if v.is_nan() && bits != STALE.to_bits() => 0x7ff8_0000_0000_0001,
         bits => bits,
     };
-    series.iter().flat_map(|s| s.samples.iter().map(|x| (pairs(s), x.at.0, sendable(x.value)))).collect()
+    let place = |labels: &LabelSet| series.iter().position(|(other, _)| other == labels);
+    let mut samples: Vec<(&LabelSet, &Sample)> =
+        series.iter().flat_map(|(labels, samples)| samples.iter().map(move |x| (labels, x))).collect();
+    samples.sort_by_key(|(labels, sample)| (place(labels), sample.at));
+    samples.iter().map(|(labels, x)| (owned(labels.iter()), x.at.0, sendable(x.value))).collect()
 }
 
 fn flat_sent(sent: &[Request]) -> Vec<Flat> {
-    let requests = sent.iter().map(decoded);
-    let series = requests.flat_map(|r| r.timeseries);
-    let pairs =
-        |s: &v1::TimeSeries| s.labels.iter().map(|l| (l.name.clone(), l.value.clone())).collect::<Vec<_>>();
-    series
-        .flat_map(|s| {
-            s.samples.iter().map(|x| (pairs(&s), x.timestamp, x.value.to_bits())).collect::<Vec<_>>()
-        })
-        .collect()
+    let series = sent.iter().map(decoded).flat_map(|request| request.timeseries);
+    let flat = |one: v1::TimeSeries| {
+        let labels = owned(one.labels.iter().map(|l| (l.name.as_str(), l.value.as_str())));
+        one.samples.into_iter().map(move |x| (labels.clone(), x.timestamp, x.value.to_bits()))
+    };
+    series.flat_map(flat).collect()
 }
 
 proptest! {
     #[test]
-    fn merging_loses_nothing_and_sorts_in_a_stable_way(series in any_series()) {
-        let merged = merge(series.clone());
-        let mut sets: Vec<_> = merged.iter().map(|s| format!("{:?}", s.labels)).collect();
-        sets.sort_unstable();
-        sets.dedup();
-        prop_assert_eq!(sets.len(), merged.len(), "one series a label set");
-        prop_assert!(merged.iter().all(|s| s.samples.is_sorted_by_key(|x| x.at)));
-        let mut want = flat(&series);
-        want.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
-        let mut have = flat(&merged);
-        have.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
-        prop_assert_eq!(have, want);
-    }
-
-    #[test]
-    fn splitting_loses_and_reorders_nothing(
+    fn samples_of_a_label_set_come_together_and_none_is_lost(
         series in any_series(), body_bytes in 400usize..2_000, samples in 1usize..30,
     ) {
         let limits = Limits { body_bytes, samples };
@@ -207,10 +204,25 @@ proptest! {
             let count: usize = message.timeseries.iter().map(|s| s.samples.len()).sum();
             prop_assert!(0 < count && count <= samples);
             prop_assert_eq!((request.series, request.samples), (message.timeseries.len(), count));
+            let mut sets: Vec<_> = message.timeseries.iter().map(|s| format!("{:?}", s.labels)).collect();
+            sets.sort_unstable();
+            sets.dedup();
+            prop_assert_eq!(sets.len(), message.timeseries.len(), "one series a label set");
             for series in &message.timeseries {
                 prop_assert!(series.labels.is_sorted_by(|a, b| a.name < b.name), "sorted and unique");
             }
         }
+    }
+
+    #[test]
+    fn what_fits_by_weight_is_one_request(series in any_series(), body_bytes in 0usize..20_000) {
+        let limits = Limits { body_bytes, samples: 100 };
+        let (sets, mut batch) = collected(&series);
+        let fits = Weight::default().plus(&mut batch, &sets).fits(&limits);
+        let twice = Weight::default().plus(&mut batch, &sets).plus(&mut batch, &sets);
+        let (sent, dropped) = Packer::new(&limits).requests(&mut batch, &sets);
+        prop_assert!(!fits || (sent.len() <= 1 && dropped.is_empty()));
+        prop_assert!(fits || !twice.fits(&limits));
     }
 
     /// The fast encoder and the messages agree, byte by byte.
@@ -229,7 +241,7 @@ proptest! {
         let (sent, dropped) = requests(&series, &Limits { body_bytes, samples });
         let lost: u64 = dropped.iter().map(|d| d.samples).sum();
         let kept: usize = sent.iter().map(|r| r.samples).sum();
-        prop_assert_eq!(lost + kept as u64, series.iter().map(|s| s.samples.len() as u64).sum::<u64>());
+        prop_assert_eq!(lost + kept as u64, series.iter().map(|(_, samples)| samples.len() as u64).sum::<u64>());
         prop_assert!(sent.iter().all(|r| decoded(r).encoded_len() <= body_bytes));
     }
 

@@ -85,9 +85,8 @@ mod tests {
             br#"{"TaskARN":"arn:aws-us-gov:ecs:us-gov-west-1:1:task/c/t","LaunchType":"EXTERNAL"}"#,
         );
         let labels = of_task(&task.unwrap());
-        let pairs: Vec<_> = labels.as_slice().iter().map(|l| (l.name.as_str(), l.value.as_str())).collect();
         assert_eq!(
-            pairs,
+            labels.iter().collect::<Vec<_>>(),
             [
                 ("aws_ecs_task_arn", "arn:aws-us-gov:ecs:us-gov-west-1:1:task/c/t"),
                 ("aws_ecs_task_id", "t"),

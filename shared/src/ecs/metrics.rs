@@ -1,5 +1,7 @@
 //! The metrics, and how a reading becomes their series.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
 };
 use crate::{
     prometheus::names::{Kind, metric_name},
-    series::{LabelSet, NAME, Series},
+    series::{Base, Batch, LabelSet, LabelSets, NAME, SeriesId},
     units::UnixMillis,
 };
 
@@ -61,15 +63,12 @@ pub(super) const METRICS: [Metric; 26] = [
     metric("storage.write_bytes", "Bytes", |u| u.storage_write_bytes as f64),
 ];
 
-/// Metrics that only a task has, in MiB.
-const STORAGE_UTILIZED: &str = "ecs.task.ephemeral_storage.utilized";
-const STORAGE_RESERVED: &str = "ecs.task.ephemeral_storage.reserved";
+/// Metrics that only a task has, in MiB: of ephemeral storage utilized and reserved.
+const TASK_STORAGE: [&str; 2] =
+    ["ecs.task.ephemeral_storage.utilized", "ecs.task.ephemeral_storage.reserved"];
 
 /// The one metric of a stopped container, in seconds.
 const DURATION: &str = "container.duration";
-
-/// A metric's OTLP name, unit and value.
-type Measured = (String, &'static str, f64);
 
 fn rate(usage: &Usage) -> Rate {
     usage.network.rate.unwrap_or_default()
@@ -83,71 +82,115 @@ fn tx(usage: &Usage) -> Direction {
     usage.network.io.unwrap_or_default().tx
 }
 
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Subject {
+    Container,
+    StoppedContainer,
+    Task,
+}
+
+impl Subject {
+    const ALL: [Self; 3] = [Self::Container, Self::StoppedContainer, Self::Task];
+
+    /// OTLP names and units of its metrics.
+    fn metrics(self) -> Vec<(String, &'static str)> {
+        let common = |prefix| METRICS.iter().map(move |m| (format!("{prefix}{}", m.name), m.unit));
+        match self {
+            Self::Container => common(CONTAINER).collect(),
+            Self::StoppedContainer => vec![(DURATION.to_owned(), "Seconds")],
+            Self::Task => common(TASK).chain(TASK_STORAGE.map(|name| (name.to_owned(), "MiB"))).collect(),
+        }
+    }
+}
+
 /// Whether an ECS metric has this OTLP name.
 pub(super) fn is_known(name: &str) -> bool {
-    let common = name.strip_prefix(CONTAINER).or_else(|| name.strip_prefix(TASK));
-    common.is_some_and(|common| METRICS.iter().any(|metric| metric.name == common))
-        || [STORAGE_UTILIZED, STORAGE_RESERVED, DURATION].contains(&name)
+    Subject::ALL.iter().flat_map(|subject| subject.metrics()).any(|(known, _)| known == name)
 }
 
-/// One reading on its way to series.
-pub(super) struct Measurement<'a> {
-    pub(super) task: &'a Task,
-    pub(super) stats: &'a StatsByContainer<'a>,
+/// Metrics of a subject that pass the filter: places in [`Subject::metrics`] and names in Prometheus.
+type Names = Vec<(usize, String)>;
+
+/// What becomes of measurements, worked out ahead, and the series that came of them.
+pub(super) struct Metrics {
+    names: HashMap<Subject, Names>,
+    /// By the labels that the series of one subject have in common.
+    series: HashMap<(Subject, LabelSet), Vec<SeriesId>>,
+}
+
+/// Where measurements of one time go.
+pub(super) struct Sink<'a> {
     pub(super) at: UnixMillis,
-    pub(super) options: &'a Options,
+    pub(super) sets: &'a mut LabelSets,
+    pub(super) batch: Batch,
 }
 
-impl Measurement<'_> {
-    pub(super) fn series(&self) -> Vec<Series> {
-        let mut series = Vec::new();
-        let mut usages = Vec::with_capacity(self.task.containers.len());
-        for container in &self.task.containers {
-            if let Some(stats) = self.stats.of(container.docker_id.as_str()) {
-                let usage = Usage::of_container(container.limits, &stats);
-                let labels = || labels::of_container(self.task, container);
-                self.emit(common(CONTAINER, &usage), labels, &mut series);
+impl Metrics {
+    pub(super) fn new(options: &Options) -> Self {
+        let name = |(place, (name, unit)): (usize, (String, &'static str))| {
+            let kept = options.filter.keeps(&name);
+            let name = kept.then(|| metric_name(&name, unit, Kind::Other, options.suffixes));
+            Some((place, name??))
+        };
+        let names = |subject: Subject| subject.metrics().into_iter().enumerate().filter_map(name).collect();
+        Self {
+            names: Subject::ALL.into_iter().map(|subject| (subject, names(subject))).collect(),
+            series: HashMap::new(),
+        }
+    }
+
+    /// Containers in the order of `/task`, the task last.
+    pub(super) fn measure(&mut self, task: &Task, stats: &StatsByContainer, sink: &mut Sink<'_>) {
+        let mut usages = Vec::with_capacity(task.containers.len());
+        for container in &task.containers {
+            let labels = || labels::of_container(task, container);
+            if let Some(stats) = stats.of(container.docker_id.as_str()) {
+                let usage = Usage::of_container(container.limits, stats);
+                self.emit(Subject::Container, &common(&usage), labels, sink);
                 usages.push(usage);
             } else if has_stopped(container) {
-                let duration = (DURATION.to_owned(), "Seconds", duration_seconds(container));
-                self.emit([duration], || labels::of_container(self.task, container), &mut series);
+                self.emit(Subject::StoppedContainer, &[duration_seconds(container)], labels, sink);
             }
         }
-        let usage = Usage::of_task(self.task, &usages);
-        let metrics = common(TASK, &usage).chain(ephemeral_storage(self.task));
-        self.emit(metrics, || labels::of_task(self.task), &mut series);
-        series
+        let usage = Usage::of_task(task, &usages);
+        let values = [&common(&usage)[..], &ephemeral_storage(task)].concat();
+        self.emit(Subject::Task, &values, || labels::of_task(task), sink);
     }
 
-    /// Adds the series of those metrics that pass the filter.
+    /// Adds a sample for each of the values, which are those of [`Subject::metrics`], that passes the filter.
     fn emit(
-        &self,
-        metrics: impl IntoIterator<Item = Measured>,
+        &mut self,
+        subject: Subject,
+        values: &[f64],
         labels: impl Fn() -> LabelSet,
-        series: &mut Vec<Series>,
+        Sink { at, sets, batch }: &mut Sink<'_>,
     ) {
-        let mut made = None;
-        for (name, unit, value) in metrics {
-            if !self.options.filter.keeps(&name) {
-                continue;
-            }
-            if let Some(name) = metric_name(&name, unit, Kind::Other, self.options.suffixes) {
-                let labels = made.get_or_insert_with(&labels);
-                series.push(Series::sample(labels.with(NAME, name), self.at, value));
+        let names = self.names.get(&subject).map(Vec::as_slice).unwrap_or_default();
+        if names.is_empty() {
+            return;
+        }
+        let series = self.series.entry((subject, labels())).or_insert_with_key(|(_, labels)| {
+            let base = Base::new(labels.clone());
+            names.iter().map(|(_, name)| sets.id(base.with(&[(NAME, name)]))).collect()
+        });
+        for ((place, _), series) in names.iter().zip(series) {
+            if let Some(value) = values.get(*place) {
+                batch.push(*series, *at, *value);
             }
         }
     }
 }
 
-fn common(prefix: &'static str, usage: &Usage) -> impl Iterator<Item = Measured> {
-    METRICS.iter().map(move |m| (format!("{prefix}{}", m.name), m.unit, (m.value)(usage)))
+/// The values of [`METRICS`].
+fn common(usage: &Usage) -> [f64; METRICS.len()] {
+    METRICS.map(|metric| (metric.value)(usage))
 }
 
-/// 0 where the task has no such storage, as on EC2.
-fn ephemeral_storage(task: &Task) -> [Measured; 2] {
+/// The values of [`TASK_STORAGE`]: 0 where the task has no such storage, as on EC2.
+fn ephemeral_storage(task: &Task) -> [f64; TASK_STORAGE.len()] {
     let storage = task.ephemeral_storage_metrics.unwrap_or_default();
-    [(STORAGE_UTILIZED, storage.utilized), (STORAGE_RESERVED, storage.reserved)]
-        .map(|(name, mib)| (name.to_owned(), "MiB", mib.unwrap_or(0) as f64))
+    [storage.utilized, storage.reserved].map(|mib| mib.unwrap_or(0) as f64)
 }
 
 fn has_stopped(container: &Container) -> bool {

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   /task ───► Task ──► labels ─────────────────┐
-//!                └──► Limits, networks ─┐       ├──► Series
+//!                └──► Limits, networks ─┐       ├──► Batch
 //!   /task/stats ──► Stats ──► Usage ────┴─ METRICS
 //! ```
 //!
@@ -36,7 +36,12 @@ pub use filter::{MetricFilter, UnknownMetric};
 pub use identity::Identity;
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::{series::Series, units::UnixMillis, wire::Reading};
+use self::metrics::{Metrics, Sink};
+use crate::{
+    series::{Batch, LabelSets},
+    units::UnixMillis,
+    wire::Reading,
+};
 
 /// Which ECS metrics become series, and how they are named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,16 +58,36 @@ impl Default for Options {
     }
 }
 
-/// The series of one reading, one sample each, at the time of the reading: 26 for each container with stats, one for
-/// each stopped container, 28 for the task, as far as `options` let them through. Containers in the order of `/task`,
-/// the task last.
-///
-/// # Errors
-/// [`ReadingError`] if an answer as a whole is not the JSON object that it should be.
-pub fn series(reading: &Reading, at: UnixMillis, options: &Options) -> Result<Vec<Series>, ReadingError> {
-    let task = task::Task::parse(&reading.task)?;
-    let stats = stats::StatsByContainer::parse(&reading.stats)?;
-    Ok(metrics::Measurement { task: &task, stats: &stats, at, options }.series())
+/// Translates readings. It knows again the series that it has made: label sets are made once, not at every reading.
+pub struct Translator {
+    metrics: Metrics,
+}
+
+impl Translator {
+    /// Names the metrics that `options` let through.
+    #[must_use]
+    pub fn new(options: &Options) -> Self {
+        Self { metrics: Metrics::new(options) }
+    }
+
+    /// One sample of each series at the time of the reading: of 26 metrics for each container with stats, of one for
+    /// each stopped container, of 28 for the task, as far as the options let them through. Label sets go into `sets`:
+    /// give the same one every time.
+    ///
+    /// # Errors
+    /// [`ReadingError`] if an answer as a whole is not the JSON object that it should be.
+    pub fn translate(
+        &mut self,
+        reading: &Reading,
+        at: UnixMillis,
+        sets: &mut LabelSets,
+    ) -> Result<Batch, ReadingError> {
+        let task = task::Task::parse(&reading.task)?;
+        let stats = stats::StatsByContainer::parse(&reading.stats)?;
+        let mut sink = Sink { at, sets, batch: Batch::default() };
+        self.metrics.measure(&task, &stats, &mut sink);
+        Ok(sink.batch)
+    }
 }
 
 /// An answer of the task metadata endpoint can't be read.

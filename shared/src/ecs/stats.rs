@@ -10,20 +10,27 @@ use serde_json::value::RawValue;
 
 use super::{Document, ReadingError, read_object, task::Text};
 
-/// All entries, not yet read.
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-pub(super) struct StatsByContainer<'a>(#[serde(borrow)] BTreeMap<String, &'a RawValue>);
+/// The entries that say something and can be read, by container id.
+#[derive(Debug)]
+pub(super) struct StatsByContainer(BTreeMap<String, Stats>);
 
-impl<'a> StatsByContainer<'a> {
-    pub(super) fn parse(json: &'a [u8]) -> Result<Self, ReadingError> {
-        read_object(json, Document::Stats)
+impl StatsByContainer {
+    /// Reads all entries at once; one by one only where one is bad, so that it costs no other.
+    pub(super) fn parse(json: &[u8]) -> Result<Self, ReadingError> {
+        let entries = match serde_json::from_slice::<BTreeMap<String, Option<Stats>>>(json) {
+            Ok(entries) => entries,
+            Err(_) => read_object::<BTreeMap<String, &RawValue>>(json, Document::Stats)?
+                .into_iter()
+                .map(|(id, entry)| (id, serde_json::from_str(entry.get()).unwrap_or(None)))
+                .collect(),
+        };
+        let read = entries.into_iter().filter_map(|(id, stats)| Some((id, stats?)));
+        Ok(Self(read.filter(|(_, stats)| !stats.id.is_empty()).collect()))
     }
 
     /// What was measured of a container: `None` where nothing was, or where it can't be read.
-    pub(super) fn of(&self, docker_id: &str) -> Option<Stats> {
-        let entry: Option<Stats> = serde_json::from_str(self.0.get(docker_id)?.get()).ok()?;
-        entry.filter(|stats| !stats.id.is_empty())
+    pub(super) fn of(&self, docker_id: &str) -> Option<&Stats> {
+        self.0.get(docker_id)
     }
 }
 
@@ -161,7 +168,7 @@ mod tests {
 
     fn stats(json: &str) -> Option<Stats> {
         let json = format!(r#"{{"bad":{{"id":7}},"c":{json}}}"#);
-        StatsByContainer::parse(json.as_bytes()).unwrap().of("c")
+        StatsByContainer::parse(json.as_bytes()).unwrap().0.remove("c")
     }
 
     #[test]

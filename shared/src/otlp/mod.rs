@@ -7,6 +7,7 @@ mod common;
 mod metrics;
 mod shape;
 mod traces;
+pub(crate) mod view;
 
 pub use common::{AnyValue, ArrayValue, KeyValue, KeyValueList, Resource, Scope, Value};
 pub use metrics::{

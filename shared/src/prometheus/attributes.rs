@@ -3,33 +3,42 @@
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write};
 
 use crate::{
-    otlp::{AnyValue, KeyValue, Value},
-    series::Label,
+    otlp::{AnyValue, KeyValue, Value, view},
+    protobuf::read::Malformed,
 };
 
 /// An attribute on its way to a label.
 #[derive(Clone, Debug)]
 pub(super) struct Attribute<'a> {
-    pub(super) key: &'a str,
-    pub(super) label: String,
+    pub(super) key: Cow<'a, str>,
+    pub(super) label: Cow<'a, str>,
     pub(super) value: Cow<'a, str>,
 }
 
+/// A label in the making.
+pub(super) type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// The labels of attributes that come sorted by key. Where two keys make one label name their values are joined by `;`,
 /// unless the second adds nothing.
-pub(super) fn joined<'a>(sorted: impl IntoIterator<Item = &'a Attribute<'a>>) -> Vec<Label> {
-    let mut labels: Vec<Label> = Vec::new();
+pub(super) fn joined<'a>(sorted: impl IntoIterator<Item = Attribute<'a>>) -> Vec<Pair<'a>> {
+    let mut labels: Vec<Pair<'a>> = Vec::new();
     for Attribute { label, value, .. } in sorted {
-        match labels.iter_mut().find(|l| l.name == *label) {
-            Some(first) if first.value == *value => {}
-            Some(first) => {
-                first.value.push(';');
-                first.value.push_str(value);
-            }
-            None => labels.push(Label { name: label.clone(), value: value.clone().into_owned() }),
+        match labels.iter_mut().find(|(name, _)| *name == label) {
+            Some((_, first)) if *first == value => {}
+            Some((_, first)) => *first = format!("{first};{value}").into(),
+            None => labels.push((label, value)),
         }
     }
     labels
+}
+
+/// An attribute's value as the text of a label.
+pub(super) fn text_of<'a>(attribute: &view::KeyValue<'a>) -> Result<Cow<'a, str>, Malformed> {
+    if let Some(plain) = attribute.plain_text()? {
+        return Ok(Cow::Borrowed(plain));
+    }
+    let AnyValue { value } = attribute.value.decode_merged()?;
+    Ok(Cow::Owned(text(value.as_ref()).into_owned()))
 }
 
 /// A value as the text of a label; empty where there is none.
@@ -205,19 +214,15 @@ mod tests {
 
     #[test]
     fn values_of_one_label_are_joined() {
-        let attribute = |key: &'static str, value: &'static str| Attribute {
-            key,
-            label: "a_b".into(),
-            value: value.into(),
-        };
+        let attribute =
+            |value: &'static str| Attribute { key: "k".into(), label: "a_b".into(), value: value.into() };
         for (values, want) in [
             (vec!["x", "y"], "x;y"),
             (vec!["x", "x"], "x"),
             (vec!["x", "y", "y"], "x;y;y"),
             (vec!["x;y", "x;y"], "x;y"),
         ] {
-            let attributes: Vec<_> = values.into_iter().map(|v| attribute("k", v)).collect();
-            assert_eq!(joined(&attributes), [Label { name: "a_b".into(), value: want.into() }]);
+            assert_eq!(joined(values.into_iter().map(attribute)), [("a_b".into(), want.into())]);
         }
     }
 }

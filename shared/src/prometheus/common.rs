@@ -1,87 +1,93 @@
 //! The labels that all points of a scope have in common, and how a point's own come to them.
 
+use std::sync::Arc;
+
 use super::{
-    attributes::{Attribute, joined, text},
+    attributes::{Attribute, Pair, joined, text, text_of},
     labels::label_name,
     resource::ResourceLabels,
 };
 use crate::{
-    otlp::{KeyValue, Scope},
-    series::{Label, LabelSet, NAME},
+    otlp::{Scope, view::KeyValue},
+    protobuf::read::{Malformed, Repeated},
+    series::{Base, LabelSet, NAME, settled},
 };
 
 /// Labels of all points of one resource and scope.
-pub(super) struct CommonLabels<'a> {
-    resource: &'a ResourceLabels<'a>,
+pub(super) struct CommonLabels {
+    resource: Arc<ResourceLabels>,
     /// `job`, `instance` and the scope's: they win over attributes.
-    fixed: Vec<Label>,
+    fixed: Base,
     /// Those and the resource's attributes.
-    all: Vec<Label>,
+    all: Base,
 }
 
 /// Labels of one point, but for the metric's name.
 pub(super) struct PointLabels<'a> {
-    own: Vec<Label>,
-    common: &'a [Label],
+    own: Vec<Pair<'a>>,
+    common: &'a Base,
 }
 
-impl<'a> CommonLabels<'a> {
-    pub(super) fn new(resource: &'a ResourceLabels<'a>, scope: Option<&Scope>) -> Self {
-        let mut fixed = resource.target.clone();
-        fixed.extend(scope.into_iter().flat_map(scope_labels));
-        let fixed = LabelSet::new(fixed).as_slice().to_vec();
-        let mut all = joined(&resource.attributes);
-        all.extend_from_slice(&fixed);
-        Self { resource, fixed, all: LabelSet::new(all).as_slice().to_vec() }
+impl CommonLabels {
+    pub(super) fn new(resource: Arc<ResourceLabels>, scope: &Scope) -> Self {
+        let fixed = || resource.target.iter().cloned().chain(scope_labels(scope));
+        let all = joined(resource.attributes.iter().cloned()).into_iter().chain(fixed()).collect();
+        Self { fixed: Base::new(fixed().collect()), all: Base::new(all), resource }
     }
 
     /// The labels of a point with these attributes, or `None` where a key makes no label name.
     ///
     /// A resource's attribute replaces a point's own of the same key. Different keys that make one label name are joined
     /// in the order of their keys, wherever they come from.
-    pub(super) fn of_point(&self, attributes: &'a [KeyValue]) -> Option<PointLabels<'_>> {
-        let mut own: Vec<Attribute<'_>> = Vec::with_capacity(attributes.len());
-        for attribute in attributes {
-            let value = text(attribute.value());
-            if value.is_empty() || self.resource.has_key(&attribute.key) {
+    pub(super) fn of_point<'a>(
+        &'a self,
+        mut attributes: Repeated<'a>,
+    ) -> Result<Option<PointLabels<'a>>, Malformed> {
+        let mut own: Vec<Attribute<'a>> = Vec::new();
+        while let Some(fields) = attributes.next()? {
+            let attribute = KeyValue::read(fields)?;
+            let value = text_of(&attribute)?;
+            if value.is_empty() || self.resource.has_key(attribute.key) {
                 continue;
             }
-            own.push(Attribute { key: &attribute.key, label: label_name(&attribute.key)?, value });
+            let Some(label) = label_name(attribute.key) else { return Ok(None) };
+            own.push(Attribute { key: attribute.key.into(), label, value });
         }
-        let (with, common) = if own.iter().any(|a| self.resource.has_label(&a.label)) {
-            (&self.resource.attributes[..], &self.fixed[..])
-        } else {
-            (&[][..], &self.all[..])
-        };
-        let mut sorted: Vec<&Attribute<'_>> = with.iter().chain(&own).collect();
-        sorted.sort_by_key(|attribute| attribute.key);
-        Some(PointLabels { own: joined(sorted), common })
+        let mut common = &self.all;
+        if own.iter().any(|a| self.resource.has_label(&a.label)) {
+            own.splice(0..0, self.resource.attributes.iter().cloned());
+            common = &self.fixed;
+        }
+        own.sort_by(|a, b| a.key.cmp(&b.key));
+        let mut own = joined(own);
+        own.retain(|(name, _)| !self.fixed.has(name));
+        Ok(Some(PointLabels { own, common }))
     }
 }
 
 impl PointLabels<'_> {
     /// The label set of the series `name`, with `le` or `quantile` where it has one.
     pub(super) fn of_series(&self, name: &str, extra: Option<(&str, &str)>) -> LabelSet {
-        let label = |name: &str, value: &str| Label { name: name.to_owned(), value: value.to_owned() };
-        let mut labels = Vec::with_capacity(self.own.len() + self.common.len() + 2);
-        labels.extend_from_slice(&self.own);
-        labels.extend_from_slice(self.common);
-        labels.push(label(NAME, name));
-        labels.extend(extra.map(|(name, value)| label(name, value)));
-        LabelSet::new(labels)
+        let own = self.own.iter().map(|(name, value)| (&**name, &**value));
+        let mut labels: Vec<(&str, &str)> = own.chain([(NAME, name)]).chain(extra).collect();
+        settled(&mut labels);
+        self.common.with(&labels)
     }
 }
 
 /// `otel_scope_name`, `otel_scope_version`, and each attribute under `otel_scope_` and its key.
-fn scope_labels(scope: &Scope) -> Vec<Label> {
-    let pair = |name: &str, value: &str| Label { name: name.to_owned(), value: value.to_owned() };
+fn scope_labels(scope: &Scope) -> impl Iterator<Item = Pair<'_>> {
     let others =
         scope.attributes.iter().filter(|a| !["name", "version", "schema_url"].contains(&a.key.as_str()));
-    let mut labels = vec![pair("otel_scope_name", &scope.name), pair("otel_scope_version", &scope.version)];
-    labels.extend(
-        others.filter_map(|a| Some(pair(&label_name(&format!("otel_scope_{}", a.key))?, &text(a.value())))),
-    );
-    labels
+    let others = others.filter_map(|a| {
+        let name = label_name(&format!("otel_scope_{}", a.key))?.into_owned();
+        Some((name.into(), text(a.value())))
+    });
+    let own: [Pair<'_>; 2] = [
+        ("otel_scope_name".into(), scope.name.as_str().into()),
+        ("otel_scope_version".into(), scope.version.as_str().into()),
+    ];
+    own.into_iter().chain(others)
 }
 
 #[cfg(test)]

@@ -9,11 +9,6 @@ use crate::{
 /// OpenMetrics allows this many characters in an exemplar's labels, names and values together.
 const MAX_LABEL_CHARS: usize = 128;
 
-/// All of `given`, in their order.
-pub(super) fn exemplars(given: &[otlp::Exemplar]) -> Vec<Exemplar> {
-    given.iter().map(exemplar).collect()
-}
-
 /// One exemplar. Its attributes keep their keys, and are left out where there is no room for all of them.
 pub(super) fn exemplar(given: &otlp::Exemplar) -> Exemplar {
     let mut labels: Vec<Label> =

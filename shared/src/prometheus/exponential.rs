@@ -1,8 +1,11 @@
 //! Exponential histograms to native histograms.
 
-use super::points::{at, is_stale};
+use super::{
+    points::{Refusal, at, is_stale},
+    reason,
+};
 use crate::{
-    otlp::{self, ExponentialHistogramPoint},
+    otlp::{self, view::ExponentialHistogramPoint},
     series::{BucketSpan, Buckets, NativeHistogram, STALE},
 };
 
@@ -16,28 +19,28 @@ const DEFAULT_ZERO_THRESHOLD: f64 = 1e-128;
 /// Up to so many empty buckets are written out rather than skipped by a new span.
 const MAX_WRITTEN_GAP: i64 = 2;
 
-/// One point, or `None` where it is too coarse.
-pub(super) fn native_histogram(point: &ExponentialHistogramPoint) -> Option<NativeHistogram> {
+/// One point. One that is too coarse is refused.
+pub(super) fn native_histogram(point: &ExponentialHistogramPoint<'_>) -> Result<NativeHistogram, Refusal> {
     if point.scale < MIN_SCHEMA {
-        return None;
+        return Err(Refusal::Dropped(reason::EXPONENTIAL_SCALE));
     }
     let is_stale = is_stale(point.flags);
     let merged_bits = u32::try_from(point.scale.saturating_sub(MAX_SCHEMA)).unwrap_or(0);
     let has_threshold = point.zero_threshold != 0.0;
-    Some(NativeHistogram {
+    Ok(NativeHistogram {
         at: at(point.time_unix_nano),
         count: if is_stale { STALE.to_bits() } else { point.count },
         sum: if is_stale { STALE } else { point.sum.unwrap_or(0.0) },
         schema: point.scale.min(MAX_SCHEMA),
         zero_threshold: if has_threshold { point.zero_threshold } else { DEFAULT_ZERO_THRESHOLD },
         zero_count: point.zero_count,
-        negative: side(point.negative.as_ref(), merged_bits),
-        positive: side(point.positive.as_ref(), merged_bits),
+        negative: side(&point.negative.decode_merged()?, merged_bits),
+        positive: side(&point.positive.decode_merged()?, merged_bits),
     })
 }
 
-fn side(buckets: Option<&otlp::Buckets>, merged_bits: u32) -> Buckets {
-    buckets.map(|b| layout(&merged(b, merged_bits))).unwrap_or_default()
+fn side(buckets: &otlp::Buckets, merged_bits: u32) -> Buckets {
+    layout(&merged(buckets, merged_bits))
 }
 
 /// Consecutive buckets under Prometheus' indexes, which count by upper bound.
@@ -138,7 +141,7 @@ mod tests {
             (i32::MAX, 40, vec![1, 1], vec![(1, 1)], vec![2]),
             (7, 0, vec![], vec![], vec![]),
         ] {
-            let made = side(Some(&otlp::Buckets { offset, counts: counts.clone() }), bits);
+            let made = side(&otlp::Buckets { offset, counts: counts.clone() }, bits);
             assert_eq!(
                 made,
                 Buckets { spans: spans(&want_spans), deltas: want_deltas },
@@ -151,14 +154,14 @@ mod tests {
     fn the_scale_is_kept_lowered_or_refused() {
         for (scale, want) in [(-5, None), (-4, Some(-4)), (8, Some(8)), (9, Some(8)), (i32::MAX, Some(8))] {
             let point = ExponentialHistogramPoint { scale, ..Default::default() };
-            assert_eq!(native_histogram(&point).map(|h| h.schema), want, "{scale}");
+            assert_eq!(native_histogram(&point).ok().map(|h| h.schema), want, "{scale}");
         }
     }
 
     #[test]
     fn a_point_without_recorded_value_is_stale() {
         let point = ExponentialHistogramPoint { flags: 1, count: 7, sum: Some(1.0), ..Default::default() };
-        let made = native_histogram(&point).unwrap();
+        let made = native_histogram(&point).ok().unwrap();
         assert_eq!((made.sum.to_bits(), made.count), (STALE.to_bits(), STALE.to_bits()));
         assert_eq!(made.zero_threshold, DEFAULT_ZERO_THRESHOLD);
     }

@@ -1,25 +1,35 @@
 //! Label names: an attribute's key to a Prometheus label name, as prometheus/otlptranslator v1.0.0 builds it
 //! (`label_namer.go`, `strconv.go`).
 
+use std::borrow::Cow;
+
 /// The label name of an attribute, or `None` where nothing is left of its key.
 ///
 /// Each run of characters that a label can't hold, `_` among them, becomes one `_`. A key that is reserved (`__x__`)
 /// stays so.
-pub(super) fn label_name(key: &str) -> Option<String> {
+pub(super) fn label_name(key: &str) -> Option<Cow<'_, str>> {
+    if is_label_name(key) {
+        return Some(Cow::Borrowed(key));
+    }
     let reserved = key.strip_prefix("__").and_then(|rest| rest.strip_suffix("__"));
     let name = match reserved {
         Some(inside) => format!("__{}__", collapsed(inside)),
         None => collapsed(key),
     };
     if name.starts_with('_') && !name.starts_with("__") {
-        return accepted(format!("key{name}"));
+        return accepted(format!("key{name}")).map(Cow::Owned);
     }
-    accepted(name)
+    accepted(name).map(Cow::Owned)
 }
 
 /// The label name of an attribute in `target_info`, where runs stay as long as they are and a leading `_` stays first.
 pub(super) fn target_label_name(key: &str) -> Option<String> {
     accepted(key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect())
+}
+
+/// Whether a key is its own label name, as those without dots are.
+fn is_label_name(key: &str) -> bool {
+    key.starts_with(|c: char| c.is_ascii_alphabetic()) && key.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 fn collapsed(key: &str) -> String {

@@ -4,11 +4,13 @@
 //! ```text
 //!   resource ─► ResourceLabels ─► target_info
 //!                     └─► scope ─► CommonLabels ─┐
-//!   metric ─► name, kind ────────────────────────┼─► Series
-//!   point  ─► own labels, values ────────────────┘
+//!   metric ─► name, kind ────────────────────────┼─► label set, once for each series ─► SeriesId ─┐
+//!   point  ─► own labels ────────────────────────┘                                                ├─► Batch
+//!          └► time, values ───────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! What depends on the resource, the scope or the metric is worked out once for all of its points.
+//! A [`Translator`] reads requests where they lie and knows what it has seen: a resource, a scope and a series are
+//! recognized by their bytes, so that labels are made once for each, not once for each point.
 //!
 //! Ours differs where that one loses or garbles data: a resource attribute whose key makes no label name is left out
 //! rather than cost all points of its resource; buckets of exponential histograms finer than Prometheus knows are
@@ -18,14 +20,18 @@ mod attributes;
 mod common;
 mod exemplars;
 mod exponential;
+mod known;
 mod labels;
 pub(crate) mod names;
 mod points;
 mod resource;
 #[cfg(test)]
 mod testing;
+mod translator;
 
-use crate::{otlp::MetricsRequest, remote_write::merge, series::Series};
+pub use translator::Translator;
+
+use crate::series::Batch;
 
 /// How OTLP metrics are translated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +49,8 @@ impl Default for Options {
 /// What a request became.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Translation {
-    /// One a label set, samples ascending in time.
-    pub series: Vec<Series>,
+    /// What can be sent.
+    pub batch: Batch,
     /// What was left out.
     pub dropped: Vec<Drop>,
 }
@@ -70,18 +76,6 @@ pub mod reason {
     pub const LABEL_NAME: &str = "label_name";
     /// An exponential histogram is coarser than native histograms can be.
     pub const EXPONENTIAL_SCALE: &str = "exponential_scale";
-}
-
-/// Translates a request. A point that can't be translated is counted and costs no other.
-///
-/// Times are the points' own, in whole milliseconds. A point flagged "no recorded value" becomes stale markers.
-#[must_use]
-pub fn series(request: &MetricsRequest, options: &Options) -> Translation {
-    let mut out = Translation::default();
-    for metrics in &request.resource_metrics {
-        resource::translate(metrics, options, &mut out);
-    }
-    Translation { series: merge(out.series), dropped: out.dropped }
 }
 
 impl Translation {

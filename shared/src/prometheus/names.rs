@@ -3,7 +3,7 @@
 //! suffixes, `UnderscoreEscapingWithoutSuffixes`.
 
 /// What a metric's kind adds to its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     /// May end in `_ratio`.
     Gauge,

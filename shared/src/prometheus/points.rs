@@ -1,19 +1,19 @@
-//! Metrics and their points to series, kind by kind.
+//! Points to samples, kind by kind.
 
 use super::{
-    Options, Translation,
-    common::{CommonLabels, PointLabels},
-    exemplars::{exemplar, exemplars},
+    Translation,
+    exemplars::exemplar,
     exponential::native_histogram,
-    names::{Kind, metric_name},
+    known::{Part, SeriesOf},
     reason,
 };
 use crate::{
     otlp::{
-        ExponentialHistogramPoint, HistogramPoint, KeyValue, Metric, MetricData, NO_RECORDED_VALUE,
-        NumberPoint, NumberValue, SummaryPoint, Temporality,
+        Exemplar, NO_RECORDED_VALUE, Quantile, Temporality,
+        view::{Data, ExponentialHistogramPoint, HistogramPoint, Kind, NumberPoint, SummaryPoint},
     },
-    series::{STALE, Sample, Series},
+    protobuf::read::{Fields, Malformed, Repeated},
+    series::{LabelSets, STALE, SeriesId},
     units::UnixMillis,
 };
 
@@ -24,162 +24,151 @@ pub(super) fn at(time_unix_nano: u64) -> UnixMillis {
     UnixMillis(i64::try_from(time_unix_nano / NANOS_PER_MILLI).unwrap_or(i64::MAX))
 }
 
-/// The latest time of a metric's points; 0 where none has a time.
-pub(super) fn newest_ns(metric: &Metric) -> u64 {
-    let newest = match &metric.data {
-        Some(MetricData::Gauge(gauge)) => gauge.points.iter().map(|p| p.time_unix_nano).max(),
-        Some(MetricData::Sum(sum)) => sum.points.iter().map(|p| p.time_unix_nano).max(),
-        Some(MetricData::Histogram(h)) => h.points.iter().map(|p| p.time_unix_nano).max(),
-        Some(MetricData::ExponentialHistogram(h)) => h.points.iter().map(|p| p.time_unix_nano).max(),
-        Some(MetricData::Summary(summary)) => summary.points.iter().map(|p| p.time_unix_nano).max(),
-        None => None,
-    };
-    newest.unwrap_or(0)
+pub(super) fn is_stale(flags: u64) -> bool {
+    flags & u64::from(NO_RECORDED_VALUE) != 0
 }
 
-/// Translates a metric, or counts its points under the reason why not.
-pub(super) fn translate(
-    metric: &Metric,
-    common: &CommonLabels<'_>,
-    options: &Options,
+/// Translates a metric's points, or counts them under the reason why not. Gives the latest time of them all, in
+/// nanoseconds; 0 where none has a time.
+pub(super) fn translate<'a>(
+    mut data: Data<'a>,
+    series: SeriesOf<'_, 'a>,
+    sets: &mut LabelSets,
     out: &mut Translation,
-) {
-    let Some(data) = &metric.data else { return };
-    if let Some(reason) = refused(data) {
-        return out.count_drop(reason, count(data));
+) -> Result<u64, Malformed> {
+    let (kind, with_exemplars) = (data.kind, data.monotonic);
+    let mut points = Points { series, sets, refused: refused(&data), newest_ns: 0, out };
+    while let Some(fields) = data.next_point()? {
+        match points.point(kind, fields, with_exemplars) {
+            Ok(()) => {}
+            Err(Refusal::Dropped(reason)) => points.out.count_drop(reason, 1),
+            Err(Refusal::Malformed(malformed)) => return Err(malformed),
+        }
     }
-    let Some(name) = metric_name(&metric.name, &metric.unit, kind(data), options.suffixes) else {
-        return out.count_drop(reason::METRIC_NAME, count(data));
-    };
-    let mut target = Target { common, name, out };
-    match data {
-        MetricData::Gauge(gauge) => target.numbers(&gauge.points, false),
-        MetricData::Sum(sum) => target.numbers(&sum.points, sum.monotonic),
-        MetricData::Histogram(histogram) => target.histograms(&histogram.points),
-        MetricData::ExponentialHistogram(histogram) => target.exponential_histograms(&histogram.points),
-        MetricData::Summary(summary) => target.summaries(&summary.points),
-    }
+    Ok(points.newest_ns)
 }
 
 /// Sums and histograms have to count from the start.
-fn refused(data: &MetricData) -> Option<&'static str> {
-    let temporality = match data {
-        MetricData::Sum(sum) => sum.temporality,
-        MetricData::Histogram(histogram) => histogram.temporality,
-        MetricData::ExponentialHistogram(histogram) => histogram.temporality,
-        MetricData::Gauge(_) | MetricData::Summary(_) => return None,
-    };
-    match Temporality::try_from(temporality) {
+fn refused(data: &Data<'_>) -> Option<&'static str> {
+    if matches!(data.kind, Kind::Gauge | Kind::Summary) {
+        return None;
+    }
+    match Temporality::try_from(data.temporality) {
         Ok(Temporality::Cumulative) => None,
         Ok(Temporality::Delta) => Some(reason::DELTA_TEMPORALITY),
         Ok(Temporality::Unspecified) | Err(_) => Some(reason::UNSPECIFIED_TEMPORALITY),
     }
 }
 
-fn count(data: &MetricData) -> u64 {
-    let points = match data {
-        MetricData::Gauge(gauge) => gauge.points.len(),
-        MetricData::Sum(sum) => sum.points.len(),
-        MetricData::Histogram(histogram) => histogram.points.len(),
-        MetricData::ExponentialHistogram(histogram) => histogram.points.len(),
-        MetricData::Summary(summary) => summary.points.len(),
-    };
-    points as u64
+/// Why a point makes no samples.
+pub(super) enum Refusal {
+    /// It can't be translated, and counts under this reason.
+    Dropped(&'static str),
+    /// It can't be read, and so its request can't be.
+    Malformed(Malformed),
 }
 
-fn kind(data: &MetricData) -> Kind {
-    match data {
-        MetricData::Gauge(_) => Kind::Gauge,
-        MetricData::Sum(sum) if sum.monotonic => Kind::Counter,
-        _ => Kind::Other,
+impl From<Malformed> for Refusal {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
     }
 }
 
-/// Where the points of one metric go.
-struct Target<'a, 'b> {
-    common: &'a CommonLabels<'a>,
-    name: String,
-    out: &'b mut Translation,
+/// The points of one metric on their way.
+struct Points<'t, 'a> {
+    series: SeriesOf<'t, 'a>,
+    sets: &'t mut LabelSets,
+    refused: Option<&'static str>,
+    newest_ns: u64,
+    out: &'t mut Translation,
 }
 
-impl<'a> Target<'a, '_> {
-    /// The point's labels; a point whose labels can't be made is counted.
-    fn labels(&mut self, attributes: &'a [KeyValue]) -> Option<PointLabels<'a>> {
-        let labels = self.common.of_point(attributes);
-        if labels.is_none() {
-            self.out.count_drop(reason::LABEL_NAME, 1);
-        }
-        labels
-    }
-
-    fn numbers(&mut self, points: &'a [NumberPoint], with_exemplars: bool) {
-        for point in points {
-            let Some(labels) = self.labels(&point.attributes) else { continue };
-            let value = match point.value {
-                Some(NumberValue::Double(real)) => real,
-                Some(NumberValue::Int(whole)) => whole as f64,
-                None => 0.0,
-            };
-            let given = if with_exemplars { &point.exemplars[..] } else { &[] };
-            self.out.series.push(Series {
-                exemplars: exemplars(given),
-                ..Recorded::new(point.time_unix_nano, point.flags).series(&labels, &self.name, None, value)
-            });
+impl<'a> Points<'_, 'a> {
+    fn point(&mut self, kind: Kind, fields: Fields<'a>, with_exemplars: bool) -> Result<(), Refusal> {
+        match kind {
+            Kind::Gauge | Kind::Sum => self.number(&NumberPoint::read(fields)?, with_exemplars),
+            Kind::Histogram => self.histogram(&HistogramPoint::read(fields)?),
+            Kind::ExponentialHistogram => self.exponential(&ExponentialHistogramPoint::read(fields)?),
+            Kind::Summary => self.summary(&SummaryPoint::read(fields)?),
         }
     }
 
-    fn histograms(&mut self, points: &'a [HistogramPoint]) {
-        let [sum, count, bucket] = ["sum", "count", "bucket"].map(|part| format!("{}_{part}", self.name));
-        let mut bounds = BoundTexts::default();
-        for point in points {
-            let Some(labels) = self.labels(&point.attributes) else { continue };
-            let recorded = Recorded::new(point.time_unix_nano, point.flags);
-            if let Some(value) = point.sum {
-                self.out.series.push(recorded.series(&labels, &sum, None, value));
-            }
-            self.out.series.push(recorded.series(&labels, &count, None, point.count as f64));
-            let buckets = cumulative(point).zip(bounds.of(&point.explicit_bounds));
-            for (index, (below, le)) in buckets.enumerate() {
-                self.out.series.push(Series {
-                    exemplars: exemplars_of_bucket(point, index),
-                    ..recorded.series(&labels, &bucket, Some(("le", le)), below as f64)
-                });
-            }
-            self.out.series.push(Series {
-                exemplars: exemplars_of_bucket(point, buckets_len(point)),
-                ..recorded.series(&labels, &bucket, Some(("le", "+Inf")), point.count as f64)
-            });
+    fn number(&mut self, point: &NumberPoint<'a>, with_exemplars: bool) -> Result<(), Refusal> {
+        let recorded = self.meet(point.time_unix_nano, point.flags)?;
+        let series = self.push(recorded, point.attributes, Part::Whole, point.value)?;
+        if with_exemplars {
+            self.exemplars(series, point.exemplars)?;
+        }
+        Ok(())
+    }
+
+    fn histogram(&mut self, point: &HistogramPoint<'a>) -> Result<(), Refusal> {
+        let recorded = self.meet(point.time_unix_nano, point.flags)?;
+        if let Some(sum) = point.sum {
+            self.push(recorded, point.attributes, Part::Sum, sum)?;
+        }
+        self.push(recorded, point.attributes, Part::Count, point.count as f64)?;
+        let mut below = 0u64;
+        for (bound, count) in point.explicit_bounds.iter().zip(&point.bucket_counts) {
+            below = below.saturating_add(*count);
+            self.push(recorded, point.attributes, bucket(*bound), below as f64)?;
+        }
+        self.push(recorded, point.attributes, bucket(f64::INFINITY), point.count as f64)?;
+        for given in point.exemplars.decode::<Exemplar>()? {
+            let exemplar = exemplar(&given);
+            let series = self.series(point.attributes, bucket_of(point, exemplar.value))?;
+            self.out.batch.push_exemplar(series, exemplar);
+        }
+        Ok(())
+    }
+
+    fn summary(&mut self, point: &SummaryPoint<'a>) -> Result<(), Refusal> {
+        let recorded = self.meet(point.time_unix_nano, point.flags)?;
+        self.push(recorded, point.attributes, Part::Sum, point.sum)?;
+        self.push(recorded, point.attributes, Part::Count, point.count as f64)?;
+        for Quantile { quantile, value } in point.quantiles.decode()? {
+            self.push(recorded, point.attributes, Part::Quantile(quantile.to_bits()), value)?;
+        }
+        Ok(())
+    }
+
+    fn exponential(&mut self, point: &ExponentialHistogramPoint<'a>) -> Result<(), Refusal> {
+        self.meet(point.time_unix_nano, point.flags)?;
+        let series = self.series(point.attributes, Part::Whole)?;
+        self.out.batch.push_histogram(series, native_histogram(point)?);
+        self.exemplars(series, point.exemplars)
+    }
+
+    /// Looks at the clock of every point, and lets it in where its metric is.
+    fn meet(&mut self, time_unix_nano: u64, flags: u64) -> Result<Recorded, Refusal> {
+        self.newest_ns = self.newest_ns.max(time_unix_nano);
+        match self.refused {
+            None => Ok(Recorded { at: at(time_unix_nano), is_stale: is_stale(flags) }),
+            Some(reason) => Err(Refusal::Dropped(reason)),
         }
     }
 
-    fn summaries(&mut self, points: &'a [SummaryPoint]) {
-        let [sum, count] = ["sum", "count"].map(|part| format!("{}_{part}", self.name));
-        for point in points {
-            let Some(labels) = self.labels(&point.attributes) else { continue };
-            let recorded = Recorded::new(point.time_unix_nano, point.flags);
-            self.out.series.push(recorded.series(&labels, &sum, None, point.sum));
-            self.out.series.push(recorded.series(&labels, &count, None, point.count as f64));
-            for quantile in &point.quantiles {
-                let extra = ("quantile", &*number_text(quantile.quantile));
-                self.out.series.push(recorded.series(&labels, &self.name, Some(extra), quantile.value));
-            }
-        }
+    fn push(
+        &mut self,
+        recorded: Recorded,
+        attributes: Repeated<'a>,
+        part: Part,
+        value: f64,
+    ) -> Result<SeriesId, Refusal> {
+        let series = self.series(attributes, part)?;
+        self.out.batch.push(series, recorded.at, if recorded.is_stale { STALE } else { value });
+        Ok(series)
     }
 
-    fn exponential_histograms(&mut self, points: &'a [ExponentialHistogramPoint]) {
-        for point in points {
-            let Some(labels) = self.labels(&point.attributes) else { continue };
-            let Some(histogram) = native_histogram(point) else {
-                self.out.count_drop(reason::EXPONENTIAL_SCALE, 1);
-                continue;
-            };
-            self.out.series.push(Series {
-                labels: labels.of_series(&self.name, None),
-                samples: Vec::new(),
-                exemplars: exemplars(&point.exemplars),
-                histograms: vec![histogram],
-            });
+    fn exemplars(&mut self, series: SeriesId, given: Repeated<'a>) -> Result<(), Refusal> {
+        for given in given.decode::<Exemplar>()? {
+            self.out.batch.push_exemplar(series, exemplar(&given));
         }
+        Ok(())
+    }
+
+    fn series(&mut self, attributes: Repeated<'a>, part: Part) -> Result<SeriesId, Refusal> {
+        self.series.get(attributes, part, self.sets)?.map_err(Refusal::Dropped)
     }
 }
 
@@ -190,62 +179,20 @@ struct Recorded {
     is_stale: bool,
 }
 
-impl Recorded {
-    fn new(time_unix_nano: u64, flags: u32) -> Self {
-        Self { at: at(time_unix_nano), is_stale: is_stale(flags) }
-    }
-
-    fn series(self, labels: &PointLabels<'_>, name: &str, extra: Option<(&str, &str)>, value: f64) -> Series {
-        let value = if self.is_stale { STALE } else { value };
-        let samples = vec![Sample { at: self.at, value }];
-        Series { labels: labels.of_series(name, extra), samples, ..Series::default() }
-    }
+/// The bucket up to `bound`.
+const fn bucket(bound: f64) -> Part {
+    Part::Bucket(bound.to_bits())
 }
 
-pub(super) fn is_stale(flags: u32) -> bool {
-    flags & NO_RECORDED_VALUE != 0
-}
-
-/// The text of each bound, kept from point to point: as a rule all points of a metric have the same bounds.
-#[derive(Default)]
-struct BoundTexts<'a> {
-    bounds: &'a [f64],
-    texts: Vec<String>,
-}
-
-impl<'a> BoundTexts<'a> {
-    fn of(&mut self, bounds: &'a [f64]) -> impl Iterator<Item = &str> {
-        if self.bounds != bounds {
-            self.bounds = bounds;
-            self.texts = bounds.iter().copied().map(number_text).collect();
-        }
-        self.texts.iter().map(String::as_str)
-    }
-}
-
-/// Buckets with a bound and a count.
-fn buckets_len(point: &HistogramPoint) -> usize {
-    point.explicit_bounds.len().min(point.bucket_counts.len())
-}
-
-/// How many were counted up to and in each bucket.
-fn cumulative(point: &HistogramPoint) -> impl Iterator<Item = u64> {
-    point.bucket_counts.iter().scan(0u64, |below, count| {
-        *below = below.saturating_add(*count);
-        Some(*below)
-    })
-}
-
-/// The exemplars of the bucket `index`, which is the first whose bound is not below them, else the last.
-fn exemplars_of_bucket(point: &HistogramPoint, index: usize) -> Vec<crate::series::Exemplar> {
-    let bounds = point.explicit_bounds.iter().take(buckets_len(point));
-    let bucket_of =
-        |value: f64| bounds.clone().position(|bound| *bound >= value).unwrap_or(buckets_len(point));
-    point.exemplars.iter().map(exemplar).filter(|e| bucket_of(e.value) == index).collect()
+/// The bucket that an exemplar is of: the first whose bound is not below it, else the last.
+fn bucket_of(point: &HistogramPoint<'_>, value: f64) -> Part {
+    let counted = point.explicit_bounds.iter().zip(&point.bucket_counts);
+    let mut bounds = counted.map(|(bound, _)| *bound);
+    bucket(bounds.find(|bound| *bound >= value).unwrap_or(f64::INFINITY))
 }
 
 /// A bound or quantile as the value of a label: the shortest decimal that reads back the same.
-fn number_text(number: f64) -> String {
+pub(super) fn number_text(number: f64) -> String {
     if number.is_infinite() {
         if number > 0.0 { "+Inf".to_owned() } else { "-Inf".to_owned() }
     } else {
@@ -260,7 +207,8 @@ mod tests {
         *,
     };
     use crate::otlp::{
-        Exemplar, ExemplarValue, ExponentialHistogram, Gauge, Histogram, Quantile, Sum, Summary,
+        self, ExemplarValue, ExponentialHistogram, Gauge, Histogram, Metric, MetricData, NumberValue, Sum,
+        Summary,
     };
 
     const AT_NS: u64 = 5_999_999;
@@ -282,7 +230,7 @@ mod tests {
     }
 
     fn histogram(bounds: &[f64], counts: &[u64], count: u64, flags: u32) -> Metric {
-        let point = HistogramPoint {
+        let point = otlp::HistogramPoint {
             time_unix_nano: AT_NS,
             count,
             sum: (count > 0).then_some(2.5),
@@ -290,7 +238,7 @@ mod tests {
             explicit_bounds: bounds.to_vec(),
             exemplars: exemplars(&[0.5, 1.0, 1.5, 99.0]),
             flags,
-            ..HistogramPoint::default()
+            ..otlp::HistogramPoint::default()
         };
         metric("h", MetricData::Histogram(Histogram { points: vec![point], temporality: 2 }))
     }
@@ -303,9 +251,12 @@ mod tests {
             (Some(NumberValue::Double(f64::NAN)), "NaN"),
             (None, "0"),
         ] {
-            assert_eq!(lines(gauge(vec![NumberPoint { value, ..point(&[]) }])), [format!("g{{}} {want}@5")]);
+            assert_eq!(
+                lines(gauge(vec![otlp::NumberPoint { value, ..point(&[]) }])),
+                [format!("g{{}} {want}@5")]
+            );
         }
-        let stale = NumberPoint { flags: 3, ..point(&[]) };
+        let stale = otlp::NumberPoint { flags: 3, ..point(&[]) };
         assert_eq!(lines(gauge(vec![stale])), ["g{} stale@5"], "whatever its value");
     }
 
@@ -321,12 +272,12 @@ mod tests {
             assert_eq!(lines(sum(temporality, monotonic)), [want]);
         }
         for (temporality, reason) in [(1, "delta_temporality: 2"), (0, "unspecified_temporality: 2")] {
-            let points = vec![HistogramPoint::default(); 2];
+            let points = vec![otlp::HistogramPoint::default(); 2];
             assert_eq!(
                 lines(metric("h", MetricData::Histogram(Histogram { points, temporality }))),
                 [reason]
             );
-            let points = vec![ExponentialHistogramPoint::default(); 2];
+            let points = vec![otlp::ExponentialHistogramPoint::default(); 2];
             let data = MetricData::ExponentialHistogram(ExponentialHistogram { points, temporality });
             assert_eq!(lines(metric("h", data)), [reason]);
         }
@@ -379,13 +330,13 @@ mod tests {
         let summary = |flags| {
             let quantiles =
                 vec![Quantile { quantile: 0.5, value: 1.5 }, Quantile { quantile: 1.0, value: 9.0 }];
-            let point = SummaryPoint {
+            let point = otlp::SummaryPoint {
                 time_unix_nano: AT_NS,
                 count: 4,
                 sum: 7.5,
                 quantiles,
                 flags,
-                ..SummaryPoint::default()
+                ..otlp::SummaryPoint::default()
             };
             metric("s", MetricData::Summary(Summary { points: vec![point] }))
         };
@@ -401,7 +352,8 @@ mod tests {
     fn what_has_no_name_or_is_too_coarse_is_counted() {
         let points = vec![point(&[]), point(&[])];
         assert_eq!(lines(metric("...", MetricData::Gauge(Gauge { points }))), ["metric_name: 2"]);
-        let coarse = ExponentialHistogramPoint { scale: -5, ..ExponentialHistogramPoint::default() };
+        let coarse =
+            otlp::ExponentialHistogramPoint { scale: -5, ..otlp::ExponentialHistogramPoint::default() };
         let data = ExponentialHistogram { points: vec![coarse], temporality: 2 };
         assert_eq!(lines(metric("e", MetricData::ExponentialHistogram(data))), ["exponential_scale: 1"]);
         assert_eq!(lines(metric("...", MetricData::Gauge(Gauge { points: vec![] }))), [""; 0]);

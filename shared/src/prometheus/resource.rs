@@ -1,17 +1,16 @@
-//! A resource: its labels, its `target_info`, and its metrics on their way to series.
+//! A resource: its labels and its `target_info`.
 
 use std::borrow::Cow;
 
+use foldhash::HashSet;
+
 use super::{
-    Options, Translation,
-    attributes::{Attribute, joined, text},
-    common::CommonLabels,
+    attributes::{Attribute, Pair, joined, text},
     labels::{label_name, target_label_name},
-    points::{self, at},
 };
 use crate::{
-    otlp::{KeyValue, ResourceMetrics},
-    series::{Label, LabelSet, NAME, Series},
+    otlp::{KeyValue, Resource},
+    series::{LabelSet, NAME},
 };
 
 const SERVICE_NAME: &str = "service.name";
@@ -19,39 +18,23 @@ const SERVICE_NAMESPACE: &str = "service.namespace";
 const SERVICE_INSTANCE_ID: &str = "service.instance.id";
 
 /// What a resource gives to the labels of its points.
-pub(super) struct ResourceLabels<'a> {
-    /// The resource's own.
-    given: &'a [KeyValue],
+pub(super) struct ResourceLabels {
     /// Those with a value and a label name, each key once, sorted by key.
-    pub(super) attributes: Vec<Attribute<'a>>,
+    pub(super) attributes: Vec<Attribute<'static>>,
     /// `job` and `instance`, as far as the resource has them.
-    pub(super) target: Vec<Label>,
+    pub(super) target: Vec<Pair<'static>>,
+    /// The series that tells the resource's attributes: none where nothing would be told, or where nothing could be
+    /// joined to it.
+    pub(super) target_info: Option<LabelSet>,
+    keys: HashSet<String>,
+    labels: HashSet<String>,
 }
 
-/// Translates all metrics of one resource, and the resource itself.
-pub(super) fn translate(metrics: &ResourceMetrics, options: &Options, out: &mut Translation) {
-    let given = metrics.resource.as_ref().map_or(&[][..], |resource| &resource.attributes);
-    let resource = ResourceLabels::new(given);
-    let mut newest_ns = 0;
-    for scope in &metrics.scope_metrics {
-        let common = CommonLabels::new(&resource, scope.scope.as_ref());
-        for metric in &scope.metrics {
-            newest_ns = newest_ns.max(points::newest_ns(metric));
-            points::translate(metric, &common, options, out);
-        }
-    }
-    out.series.extend(resource.target_info(newest_ns));
-}
-
-impl<'a> ResourceLabels<'a> {
-    fn new(given: &'a [KeyValue]) -> Self {
-        let mut attributes: Vec<_> = given
-            .iter()
-            .filter_map(|a| {
-                Some(Attribute { key: &a.key, label: label_name(&a.key)?, value: text(a.value()) })
-            })
-            .collect();
-        attributes.sort_by_key(|a| a.key);
+impl ResourceLabels {
+    pub(super) fn new(resource: Resource) -> Self {
+        let given = resource.attributes;
+        let mut attributes: Vec<_> = given.iter().filter_map(owned_attribute).collect();
+        attributes.sort_by(|a, b| a.key.cmp(&b.key));
         attributes.dedup_by(|later, kept| {
             let same = later.key == kept.key;
             if same {
@@ -60,54 +43,63 @@ impl<'a> ResourceLabels<'a> {
             same
         });
         attributes.retain(|a| !a.value.is_empty());
-        Self { given, attributes, target: target(given) }
+        let target = target(&given);
+        Self {
+            target_info: target_info(&given, &target),
+            target,
+            labels: attributes.iter().map(|a| a.label.clone().into_owned()).collect(),
+            attributes,
+            keys: given.into_iter().map(|a| a.key).collect(),
+        }
     }
 
     /// Whether the resource has an attribute of this key, be it empty.
     pub(super) fn has_key(&self, key: &str) -> bool {
-        self.given.iter().any(|attribute| attribute.key == key)
+        self.keys.contains(key)
     }
 
     /// Whether an attribute of the resource makes this label.
     pub(super) fn has_label(&self, label: &str) -> bool {
-        self.attributes.iter().any(|attribute| attribute.label == label)
-    }
-
-    /// The series that tells the resource's attributes, at the time of its newest point: none where no point has a time,
-    /// where nothing would be told, or where nothing could be joined to it.
-    fn target_info(&self, newest_ns: u64) -> Option<Series> {
-        let is_told =
-            |a: &&KeyValue| ![SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_INSTANCE_ID].contains(&a.key.as_str());
-        let told: Vec<&KeyValue> = self.given.iter().filter(is_told).collect();
-        if newest_ns == 0 || told.is_empty() || self.target.is_empty() {
-            return None;
-        }
-        let mut attributes = Vec::with_capacity(told.len());
-        for KeyValue { key, value } in told.iter().copied() {
-            let value = text(value.as_ref().and_then(|v| v.value.as_ref()));
-            if !value.is_empty() {
-                attributes.push(Attribute { key, label: target_label_name(key)?, value });
-            }
-        }
-        attributes.sort_by_key(|a| a.key);
-        let mut labels = joined(&attributes);
-        labels.extend_from_slice(&self.target);
-        labels.push(Label { name: NAME.to_owned(), value: "target_info".to_owned() });
-        Some(Series::sample(LabelSet::new(labels), at(newest_ns), 1.0))
+        self.labels.contains(label)
     }
 }
 
+fn owned_attribute(given: &KeyValue) -> Option<Attribute<'static>> {
+    let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+    let label = owned(label_name(&given.key)?);
+    Some(Attribute { key: given.key.clone().into(), label, value: owned(text(given.value())) })
+}
+
+fn target_info(given: &[KeyValue], target: &[Pair<'static>]) -> Option<LabelSet> {
+    let is_told =
+        |a: &&KeyValue| ![SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_INSTANCE_ID].contains(&a.key.as_str());
+    let told: Vec<&KeyValue> = given.iter().filter(is_told).collect();
+    if told.is_empty() || target.is_empty() {
+        return None;
+    }
+    let mut attributes = Vec::with_capacity(told.len());
+    for attribute in told {
+        let (key, value) = (attribute.key.as_str(), text(attribute.value()));
+        if !value.is_empty() {
+            attributes.push(Attribute { key: key.into(), label: target_label_name(key)?.into(), value });
+        }
+    }
+    attributes.sort_by(|a, b| a.key.cmp(&b.key));
+    let name = (NAME.into(), "target_info".into());
+    Some(joined(attributes).into_iter().chain(target.iter().cloned()).chain([name]).collect())
+}
+
 /// `job` is the service's name, after its namespace and a slash where it has one; `instance` is its instance id.
-fn target(given: &[KeyValue]) -> Vec<Label> {
+fn target(given: &[KeyValue]) -> Vec<Pair<'static>> {
     let find = |key: &str| given.iter().find(|a| a.key == key).map(|a| text(a.value()));
     let set = |key: &str| find(key).filter(|value| !value.is_empty());
     let job = set(SERVICE_NAME).map(|name| match find(SERVICE_NAMESPACE) {
-        Some(namespace) => Cow::Owned(format!("{namespace}/{name}")),
-        None => name,
+        Some(namespace) => format!("{namespace}/{name}"),
+        None => name.into_owned(),
     });
-    let label = |name: &str, value: Cow<'_, str>| Label { name: name.to_owned(), value: value.into_owned() };
-    let instance = set(SERVICE_INSTANCE_ID);
-    job.map(|job| label("job", job)).into_iter().chain(instance.map(|i| label("instance", i))).collect()
+    let instance = set(SERVICE_INSTANCE_ID).map(Cow::into_owned);
+    let labels = [("job", job), ("instance", instance)].into_iter();
+    labels.filter_map(|(name, value)| Some((name.into(), value?.into()))).collect()
 }
 
 #[cfg(test)]

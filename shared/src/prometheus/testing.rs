@@ -1,12 +1,14 @@
 //! Small requests, and translations in a form that tests read.
 
+use prost::Message;
+
 use crate::{
     otlp::{
         AnyValue, Gauge, KeyValue, Metric, MetricData, MetricsRequest, NumberPoint, NumberValue, Resource,
         ResourceMetrics, Scope, ScopeMetrics, Value,
     },
-    prometheus::{Options, series},
-    series::{NAME, STALE, Series},
+    prometheus::{Options, Translator},
+    series::{LabelSet, LabelSets, NAME, STALE, Series},
 };
 
 pub(super) fn attribute(key: &str, value: &str) -> KeyValue {
@@ -49,17 +51,26 @@ pub(super) fn request(
 
 /// Each series as `name{label=value,…} value@millis …`, in order, then each reason with its count.
 pub(super) fn shown(request: &MetricsRequest) -> Vec<String> {
-    let made = series(request, &Options::default());
-    let dropped = made.dropped.iter().map(|drop| format!("{}: {}", drop.reason, drop.points));
-    made.series.iter().map(shown_series).chain(dropped).collect()
+    shown_bytes(&request.encode_to_vec())
 }
 
-fn shown_series(series: &Series) -> String {
-    let others = series.labels.as_slice().iter().filter(|label| label.name != NAME);
-    let labels: Vec<_> = others.map(|label| format!("{}={}", label.name, label.value)).collect();
+pub(super) fn shown_bytes(request: &[u8]) -> Vec<String> {
+    let (mut sets, options) = (LabelSets::default(), Options::default());
+    let mut made = Translator::new(&options, None).translate(request, &mut sets).unwrap();
+    let series = made.batch.by_series().map(|series| shown_series(series, sets.get(series.id).unwrap()));
+    let dropped = made.dropped.iter().map(|drop| format!("{}: {}", drop.reason, drop.points));
+    series.collect::<Vec<_>>().into_iter().chain(dropped).collect()
+}
+
+fn shown_series(series: Series<'_>, labels: &LabelSet) -> String {
+    let others = labels.iter().filter(|(name, _)| *name != NAME);
+    let others: Vec<_> = others.map(|(name, value)| format!("{name}={value}")).collect();
     let value = |v: f64| if v.to_bits() == STALE.to_bits() { "stale".to_owned() } else { v.to_string() };
-    let samples: Vec<_> = series.samples.iter().map(|s| format!("{}@{}", value(s.value), s.at)).collect();
-    let exemplars: Vec<_> = series.exemplars.iter().map(|e| format!(" # {}", e.value)).collect();
-    let name = series.labels.get(NAME).unwrap_or_default();
-    format!("{name}{{{}}} {}{}", labels.join(","), samples.join(" "), exemplars.concat())
+    let samples: Vec<_> =
+        series.samples.iter().map(|(_, s)| format!("{}@{}", value(s.value), s.at)).collect();
+    let exemplars: Vec<_> = series.exemplars.iter().map(|(_, e)| format!(" # {}", e.value)).collect();
+    let name = labels.get(NAME).unwrap_or_default();
+    let histograms: Vec<_> = series.histograms.iter().map(|(_, h)| format!("{h:?}")).collect();
+    let values = [samples, histograms].concat().join(" ");
+    format!("{name}{{{}}} {values}{}", others.join(","), exemplars.concat())
 }

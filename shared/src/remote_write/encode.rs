@@ -1,27 +1,23 @@
-//! Writes a series' fields as remote write 1.0 has them, straight from a [`Series`]: the labels once, then one field
-//! for each sample, exemplar and native histogram, so that a series can be cut between any two of them.
+//! Writes a series' items as remote write 1.0 has them: one field for each sample, exemplar and native histogram, so
+//! that a series can be cut between any two of them. Its labels are encoded already.
 
 use prost::Message;
 
 use super::v1;
-use crate::series::{Buckets, Exemplar, Label, LabelSet, NativeHistogram, STALE, Sample, Series};
+use crate::{
+    protobuf::write,
+    series::{Buckets, Exemplar, NativeHistogram, STALE, Sample, Series, label_len, put_label},
+};
 
 /// What an ordinary NaN is sent as, so that no data looks like a stale marker.
 const ORDINARY_NAN: f64 = f64::from_bits(0x7ff8_0000_0000_0001);
 
-/// Wire types of protobuf, the low three bits of a field's key.
-const VARINT: u8 = 0;
-const FIXED64: u8 = 1;
-const LENGTH_DELIMITED: u8 = 2;
-
-/// The fields of one `TimeSeries`, encoded. Kept from series to series for its buffers.
+/// The items of one `TimeSeries`, encoded. Kept from series to series for its buffers.
 #[derive(Default)]
-pub(super) struct Fields {
-    /// All labels.
-    pub(super) labels: Vec<u8>,
+pub(super) struct Items {
     /// All items, one after the other.
-    pub(super) items: Vec<u8>,
-    /// The items' ends in `items`.
+    pub(super) bytes: Vec<u8>,
+    /// Their ends in `bytes`.
     pub(super) index: Vec<Item>,
 }
 
@@ -34,102 +30,59 @@ pub(super) struct Item {
     pub(super) is_sample: bool,
 }
 
-impl Fields {
+impl Items {
     /// Encodes `series` in place of what was there.
-    pub(super) fn encode(&mut self, series: &Series) {
-        self.labels.clear();
-        self.items.clear();
+    pub(super) fn encode(&mut self, series: Series<'_>) {
+        self.bytes.clear();
         self.index.clear();
-        put_labels(&series.labels, &mut self.labels);
-        for sample in &series.samples {
-            put_sample(*sample, &mut self.items);
-            self.index.push(Item { end: self.items.len(), is_sample: true });
+        for (_, sample) in series.samples {
+            put_sample(*sample, &mut self.bytes);
+            self.end(true);
         }
-        for exemplar in &series.exemplars {
-            put_message::<v1::Exemplar>(3, &exemplar.into(), &mut self.items);
-            self.index.push(Item { end: self.items.len(), is_sample: false });
+        for (_, exemplar) in series.exemplars {
+            put_exemplar(exemplar, &mut self.bytes);
+            self.end(false);
         }
-        for histogram in &series.histograms {
-            put_message::<v1::Histogram>(4, &histogram.into(), &mut self.items);
-            self.index.push(Item { end: self.items.len(), is_sample: true });
+        for (_, histogram) in series.histograms {
+            put_histogram(&histogram.into(), &mut self.bytes);
+            self.end(true);
         }
     }
-}
 
-/// Bytes of a length-delimited field of a one-byte key.
-pub(super) fn framed_len(content: usize) -> usize {
-    1 + prost::length_delimiter_len(content) + content
-}
-
-/// The key of a field whose number is below 16.
-const fn key(number: u8, wire_type: u8) -> u8 {
-    (number << 3) | wire_type
-}
-
-/// The key of field `number` and the length of what follows.
-pub(super) fn put_frame(number: u8, content: usize, out: &mut Vec<u8>) {
-    out.push(key(number, LENGTH_DELIMITED));
-    put_varint(content as u64, out);
-}
-
-fn put_labels(labels: &LabelSet, out: &mut Vec<u8>) {
-    for Label { name, value } in labels.as_slice() {
-        put_frame(1, framed_len(name.len()) + framed_len(value.len()), out);
-        put_frame(1, name.len(), out);
-        out.extend_from_slice(name.as_bytes());
-        put_frame(2, value.len(), out);
-        out.extend_from_slice(value.as_bytes());
+    fn end(&mut self, is_sample: bool) {
+        self.index.push(Item { end: self.bytes.len(), is_sample });
     }
 }
 
 fn put_sample(sample: Sample, out: &mut Vec<u8>) {
+    write::delimited(2, 0, out);
     let start = out.len();
-    out.extend_from_slice(&[key(2, LENGTH_DELIMITED), 0]);
-    let value = sendable(sample.value);
-    if value != 0.0 {
-        out.push(key(1, FIXED64));
-        out.extend_from_slice(&value.to_bits().to_le_bytes());
-    }
-    if sample.at.0 != 0 {
-        out.push(key(2, VARINT));
-        put_varint(sample.at.0.cast_unsigned(), out);
-    }
-    let length = out.len() - start - 2; // at most 20: one byte
-    if let Some(byte) = out.get_mut(start + 1) {
+    write::double(1, sendable(sample.value), out);
+    write::int64(2, sample.at.0, out);
+    let length = out.len() - start; // at most 20: one byte
+    if let Some(byte) = out.get_mut(start - 1) {
         *byte = u8::try_from(length).unwrap_or(u8::MAX);
     }
 }
 
-fn put_message<M: Message>(number: u8, message: &M, out: &mut Vec<u8>) {
-    put_frame(number, message.encoded_len(), out);
-    message.encode_raw(out);
+fn put_exemplar(exemplar: &Exemplar, out: &mut Vec<u8>) {
+    let labels = || exemplar.labels.iter().map(|label| (&*label.name, &*label.value));
+    let mut numbers = Vec::with_capacity(20);
+    write::double(2, sendable(exemplar.value), &mut numbers);
+    write::int64(3, exemplar.at.0, &mut numbers);
+    write::delimited(3, labels().map(|(n, v)| label_len(n, v)).sum::<usize>() + numbers.len(), out);
+    labels().for_each(|(name, value)| put_label(name, value, out));
+    out.extend_from_slice(&numbers);
 }
 
-fn put_varint(mut value: u64, out: &mut Vec<u8>) {
-    loop {
-        let [low, ..] = value.to_le_bytes();
-        value >>= 7;
-        if value == 0 {
-            return out.push(low);
-        }
-        out.push(low | 0x80);
-    }
+fn put_histogram(histogram: &v1::Histogram, out: &mut Vec<u8>) {
+    write::delimited(4, histogram.encoded_len(), out);
+    histogram.encode_raw(out);
 }
 
 /// Copies bits, never computes: the stale marker passes, any other NaN becomes the ordinary one.
 fn sendable(value: f64) -> f64 {
     if value.is_nan() && value.to_bits() != STALE.to_bits() { ORDINARY_NAN } else { value }
-}
-
-impl From<&Exemplar> for v1::Exemplar {
-    fn from(exemplar: &Exemplar) -> Self {
-        let label = |l: &Label| v1::Label { name: l.name.clone(), value: l.value.clone() };
-        Self {
-            labels: exemplar.labels.iter().map(label).collect(),
-            value: sendable(exemplar.value),
-            timestamp: exemplar.at.0,
-        }
-    }
 }
 
 impl From<&NativeHistogram> for v1::Histogram {

@@ -2,20 +2,21 @@
 //! (<https://prometheus.io/docs/specs/prw/remote_write_spec/>).
 //!
 //! ```text
-//!   Series ──merge──► one a label set ──requests──► snappy blocks ──(POST)──► status ──verdict──► what to do
+//!   Batch ──by series──► Packer ──► snappy blocks ──(POST)──► status ──verdict──► what to do
 //! ```
 //!
 //! A caller never has two requests under way that may hold the same series: send those of one call in order.
 
 mod answer;
-mod batch;
 mod encode;
-mod merge;
+mod pack;
+mod snappy;
 pub mod v1;
+mod weight;
 
 pub use answer::{Verdict, verdict};
-pub use batch::{Drop, Limits, MAX_BODY_BYTES, Request, requests};
-pub use merge::merge;
+pub use pack::{Drop, Limits, MAX_BODY_BYTES, Packer, Request};
+pub use weight::Weight;
 
 /// The headers of every request but `User-Agent`, which the sender fills in. `0.1.0` is the historic name of 1.0.
 pub const HEADERS: [(&str, &str); 3] = [

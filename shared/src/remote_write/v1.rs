@@ -1,5 +1,5 @@
 //! Remote write 1.0 on the wire: the messages of `prompb/remote.proto` and `prompb/types.proto`, as a receiver reads
-//! them. A sender builds requests with [`super::requests`], which writes the same bytes without these copies.
+//! them. A sender builds requests with [`super::Packer`], which writes the same bytes without these copies.
 
 use prost::Message;
 

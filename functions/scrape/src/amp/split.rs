@@ -45,21 +45,20 @@ fn pack(timeseries: Vec<TimeSeries>) -> Option<Request> {
 #[cfg(test)]
 mod tests {
     use siphon_core::{
-        remote_write::{Limits, requests},
-        series::{NAME, Sample, Series},
+        remote_write::{Limits, Packer},
+        series::{Batch, LabelSets, NAME},
         units::UnixMillis,
     };
 
     use super::*;
 
     fn request(series: usize, samples: i64) -> Request {
-        let one = |n: usize| Series {
-            labels: [(NAME, format!("metric_{n}"))].into_iter().collect(),
-            samples: (0..samples).map(|at| Sample { at: UnixMillis(at), value: 1.0 }).collect(),
-            ..Series::default()
-        };
-        let series: Vec<_> = (0..series).map(one).collect();
-        requests(&series, &Limits::default()).0.remove(0)
+        let (mut sets, mut batch) = (LabelSets::default(), Batch::default());
+        for n in 0..series {
+            let id = sets.id([(NAME, format!("metric_{n}"))].into_iter().collect());
+            (0..samples).for_each(|at| batch.push(id, UnixMillis(at), 1.0));
+        }
+        Packer::new(&Limits::default()).requests(&mut batch, &sets).0.remove(0)
     }
 
     fn times(request: &Request) -> Vec<i64> {

@@ -3,7 +3,7 @@
 use siphon_core::{
     ecs::Identity,
     otlp::Value,
-    series::{LabelSet, NAME, Series},
+    series::{Batch, LabelSet, LabelSets, NAME},
     wire::{Count, PageHead},
 };
 
@@ -11,18 +11,21 @@ use siphon_core::{
 const EXPORTED: [&str; 4] = ["dropped_records", "refused_requests", "failed_readings", "refused_pulls"];
 
 /// One series for each counter that is not zero, `siphon_agent_<event>_total`, at the agent's time.
-pub(super) fn series(head: &PageHead, identity: Option<&Identity>) -> Vec<Series> {
+pub(super) fn batch(head: &PageHead, identity: Option<&Identity>, sets: &mut LabelSets) -> Batch {
     let task = identity.map(task_labels).unwrap_or_default();
     let exported = |count: &&Count| count.value > 0 && EXPORTED.contains(&count.event.as_ref());
-    head.counts.iter().filter(exported).map(|count| one(count, head, &task)).collect()
+    let mut batch = Batch::default();
+    for count in head.counts.iter().filter(exported) {
+        batch.push(sets.id(labels(count, &task)), head.now, count.value as f64);
+    }
+    batch
 }
 
-fn one(count: &Count, head: &PageHead, task: &[(String, String)]) -> Series {
+fn labels(count: &Count, task: &[(String, String)]) -> LabelSet {
     let name = format!("siphon_agent_{}_total", count.event);
     let own = [(NAME, name.as_str()), ("kind", &count.kind), ("reason", &count.reason)];
     let task = task.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let labels: LabelSet = own.into_iter().chain(task).collect();
-    Series::sample(labels, head.now, count.value as f64)
+    own.into_iter().chain(task).collect()
 }
 
 /// What tells the task, under the names that its ECS metrics have.

@@ -1,35 +1,15 @@
 //! The metrics share -> remote-write requests.
 
-use std::{
-    collections::HashSet,
-    hash::{DefaultHasher, Hash, Hasher},
-};
-
-use prost::Message;
 use siphon_core::{
-    ecs,
-    otlp::MetricsRequest,
-    prometheus,
-    remote_write::{self, Limits, Request},
-    series::{Buckets, Label, LabelSet, NativeHistogram, Series},
+    ecs, prometheus,
+    remote_write::{Limits, Packer, Request, Weight},
+    series::{Batch, LabelSets},
     units::UnixMillis,
     wire::{Kind, Reading, Record, Share},
 };
 
 use super::{BadRecord, Completes, Delivery, Export, counts};
 use crate::report::Reasons;
-
-/// Encoded bytes of one sample, at most: field and length (2), value (9), time (11).
-const SAMPLE_BYTES: usize = 22;
-
-/// Encoded bytes of a native histogram without its buckets, at most.
-const HISTOGRAM_BYTES: usize = 100;
-
-/// Encoded bytes of one of its spans or buckets, at most.
-const BUCKET_BYTES: usize = 14;
-
-/// Encoded bytes of one label beside its texts, at most: three fields with their lengths.
-const LABEL_BYTES: usize = 12;
 
 /// See [`Export::metrics`].
 pub(super) fn deliveries(
@@ -39,156 +19,118 @@ pub(super) fn deliveries(
     limits: Limits,
 ) -> impl Iterator<Item = Delivery<Request>> {
     let mut records = export.page.share(Share::Metrics);
-    let mut own = counts.then(|| counts::series(&export.page.head, export.identity.as_ref()));
-    let mut left_over = None;
+    let mut translators = Translators::new(export);
+    let mut packer = Packer::new(&limits);
+    let has_counts = counts && !export.page.records.is_empty();
+    let mut waiting = has_counts.then(|| translators.counts(export));
     std::iter::from_fn(move || {
         let mut group = Group::default();
-        if let Some(own) = own.take().filter(|_| !export.page.records.is_empty()) {
-            group.add_series(own);
-        }
         while let Some(translated) =
-            left_over.take().or_else(|| records.next().map(|record| translate(export, record, oldest)))
+            waiting.take().or_else(|| records.next().map(|record| translators.translate(record, oldest)))
         {
-            if !group.has_room(&translated.series, &limits) {
-                left_over = Some(translated);
+            waiting = group.take(translated, &translators.sets, &limits);
+            if waiting.is_some() {
                 break;
             }
-            group.add(translated);
         }
-        group.close(&limits)
+        group.close(&mut packer, &translators.sets)
     })
 }
 
 /// What one record holds.
+#[derive(Default)]
 struct Translated {
-    series: Vec<Series>,
+    batch: Batch,
     completes: Completes,
 }
 
-fn translate(export: &Export<'_>, record: &Record, oldest: UnixMillis) -> Translated {
-    let mut completes = Completes::one(record);
-    let mut series = series(export, record, &mut completes.dropped).unwrap_or_else(|error| {
-        completes.bad.push(BadRecord::new(record, error.as_ref()));
-        Vec::new()
-    });
-    completes.dropped.add("expired", expire(&mut series, oldest));
-    Translated { series, completes }
+/// One translator for each kind of record, with the label sets that they make.
+struct Translators<'a> {
+    ecs: ecs::Translator,
+    otlp: prometheus::Translator<'a>,
+    sets: LabelSets,
 }
 
-fn series(
-    export: &Export<'_>,
-    record: &Record,
-    dropped: &mut Reasons,
-) -> Result<Vec<Series>, Box<dyn std::error::Error>> {
-    match record.kind {
-        Kind::Ecs => {
-            let reading = Reading::decode(record.payload.clone())?;
-            Ok(ecs::series(&reading, record.arrived, &export.options.ecs)?)
+impl<'a> Translators<'a> {
+    fn new(export: &'a Export<'_>) -> Self {
+        Self {
+            ecs: ecs::Translator::new(&export.options.ecs),
+            otlp: prometheus::Translator::new(&export.options.prometheus, export.identity.as_ref()),
+            sets: LabelSets::default(),
         }
-        Kind::OtlpMetrics => {
-            let mut request = MetricsRequest::decode(record.payload.clone())?;
-            for metrics in &mut request.resource_metrics {
-                export.identify(&mut metrics.resource);
+    }
+
+    /// The agent's own counters.
+    fn counts(&mut self, export: &Export<'_>) -> Translated {
+        let batch = counts::batch(&export.page.head, export.identity.as_ref(), &mut self.sets);
+        Translated { batch, ..Translated::default() }
+    }
+
+    fn translate(&mut self, record: &'a Record, oldest: UnixMillis) -> Translated {
+        let mut completes = Completes::one(record);
+        let mut batch = self.batch(record, &mut completes.dropped).unwrap_or_else(|error| {
+            completes.bad.push(BadRecord::new(record, error.as_ref()));
+            Batch::default()
+        });
+        completes.dropped.add("expired", batch.expire(oldest) as u64);
+        Translated { batch, completes }
+    }
+
+    fn batch(
+        &mut self,
+        record: &'a Record,
+        dropped: &mut Reasons,
+    ) -> Result<Batch, Box<dyn std::error::Error>> {
+        match record.kind {
+            Kind::Ecs => {
+                let reading = Reading::decode(record.payload.clone())?;
+                Ok(self.ecs.translate(&reading, record.arrived, &mut self.sets)?)
             }
-            let translation = prometheus::series(&request, &export.options.prometheus);
-            for drop in translation.dropped {
-                dropped.add(drop.reason, drop.points);
+            Kind::OtlpMetrics => {
+                let translation = self.otlp.translate(&record.payload, &mut self.sets)?;
+                for drop in translation.dropped {
+                    dropped.add(drop.reason, drop.points);
+                }
+                Ok(translation.batch)
             }
-            Ok(translation.series)
+            Kind::OtlpTraces => Ok(Batch::default()), // of the other share
         }
-        Kind::OtlpTraces => Ok(Vec::new()), // of the other share
     }
 }
 
-/// Takes out what was measured before `oldest`; gives how many samples that was.
-fn expire(series: &mut Vec<Series>, oldest: UnixMillis) -> u64 {
-    let mut expired = 0;
-    for one in series.iter_mut() {
-        let before = one.samples.len() + one.histograms.len();
-        one.samples.retain(|sample| sample.at >= oldest);
-        one.histograms.retain(|histogram| histogram.at >= oldest);
-        one.exemplars.retain(|exemplar| exemplar.at >= oldest);
-        expired += before - one.samples.len() - one.histograms.len();
-    }
-    series.retain(|one| !one.samples.is_empty() || !one.histograms.is_empty());
-    expired as u64
-}
-
-/// Consecutive records whose series fit one request.
+/// Consecutive records whose samples fit one request.
 #[derive(Default)]
 struct Group {
     completes: Completes,
-    /// At most twice as many as there are label sets.
-    series: Vec<Series>,
-    /// Hashes of the label sets in `series`.
-    labels: HashSet<u64>,
-    bytes: usize,
-    samples: usize,
+    batch: Batch,
+    weight: Weight,
 }
 
 impl Group {
-    fn has_room(&self, series: &[Series], limits: &Limits) -> bool {
-        let (mut bytes, mut samples) = (self.bytes, self.samples);
-        for one in series {
-            bytes += self.cost(one);
-            samples += one.samples.len() + one.histograms.len();
+    /// Takes a record in, or gives it back where it would pass the limits. The first one always has room: should it pass
+    /// the limits alone, it becomes several requests under one cursor.
+    fn take(&mut self, mut record: Translated, sets: &LabelSets, limits: &Limits) -> Option<Translated> {
+        let weight = self.weight.clone().plus(&mut record.batch, sets);
+        if self.batch.samples() > 0 && !weight.fits(limits) {
+            return Some(record);
         }
-        self.series.is_empty() || (bytes <= limits.body_bytes && samples <= limits.samples)
-    }
-
-    /// An upper bound of what `series` adds to the request. Should it be wrong, the group becomes two requests under
-    /// one cursor, and nothing else happens.
-    fn cost(&self, series: &Series) -> usize {
-        let known = self.labels.contains(&hash(&series.labels));
-        let labels = if known { 0 } else { label_bytes(series.labels.as_slice()) };
-        let exemplars = series.exemplars.iter().map(|one| SAMPLE_BYTES + label_bytes(&one.labels));
-        let histograms = series.histograms.iter().map(histogram_bytes);
-        labels + series.samples.len() * SAMPLE_BYTES + exemplars.sum::<usize>() + histograms.sum::<usize>()
-    }
-
-    fn add(&mut self, record: Translated) {
+        self.weight = weight;
+        self.batch.append(record.batch);
         self.completes.extend(record.completes);
-        self.add_series(record.series);
-    }
-
-    fn add_series(&mut self, series: Vec<Series>) {
-        for one in &series {
-            self.bytes += self.cost(one);
-            self.samples += one.samples.len() + one.histograms.len();
-            self.labels.insert(hash(&one.labels));
-        }
-        self.series.extend(series);
-        if self.series.len() > 2 * self.labels.len() {
-            self.series = remote_write::merge(std::mem::take(&mut self.series)); // each label set is held once
-        }
+        None
     }
 
     /// `None` if there is nothing in it, not even a record.
-    fn close(mut self, limits: &Limits) -> Option<Delivery<Request>> {
-        if self.series.is_empty() && self.completes.through.is_none() {
+    fn close(mut self, packer: &mut Packer, sets: &LabelSets) -> Option<Delivery<Request>> {
+        if self.batch.samples() == 0 && self.completes.through.is_none() {
             return None;
         }
-        let (items, drops) = remote_write::requests(&remote_write::merge(self.series), limits);
+        let (items, drops) = packer.requests(&mut self.batch, sets);
         for drop in drops {
             self.completes.dropped.add(drop.reason, drop.samples);
         }
         Some(Delivery { items, completes: self.completes })
     }
-}
-
-fn hash(labels: &LabelSet) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    labels.hash(&mut hasher);
-    hasher.finish()
-}
-
-fn label_bytes(labels: &[Label]) -> usize {
-    labels.iter().map(|label| label.name.len() + label.value.len() + LABEL_BYTES).sum()
-}
-
-fn histogram_bytes(histogram: &NativeHistogram) -> usize {
-    let buckets = |side: &Buckets| (side.spans.len() + side.deltas.len()) * BUCKET_BYTES;
-    HISTOGRAM_BYTES + buckets(&histogram.positive) + buckets(&histogram.negative)
 }
 
 #[cfg(test)]

@@ -1,43 +1,14 @@
 use proptest::prelude::*;
 use prost::Message as _;
 
-use super::*;
+use super::{
+    testing::{Draw, put_delimited, put_varint},
+    *,
+};
 use crate::otlp::{
     AnyValue, ArrayValue, KeyValue, MetricData, MetricsRequest, Resource, ResourceSpans, ScopeSpans, Span,
     TraceRequest, Value,
 };
-
-/// Draws that a test can repeat: splitmix64.
-struct Draw(u64);
-
-impl Draw {
-    fn byte(&mut self) -> u8 {
-        u8::try_from(self.below(256)).unwrap()
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        ((mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 31) % bound
-    }
-
-    fn index(&mut self, bound: usize) -> usize {
-        usize::try_from(self.below(bound as u64)).unwrap()
-    }
-}
-
-fn put_varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
-        value >>= 7;
-    }
-    out.push(u8::try_from(value).unwrap());
-}
-
-fn put_delimited(bytes: &[u8], out: &mut Vec<u8>) {
-    put_varint(bytes.len() as u64, out);
-    out.extend_from_slice(bytes);
-}
 
 /// A message of `shape` with any of its fields, some of them repeated, and now and then one that it doesn't know.
 fn message(shape: &Shape, depth: u32, draw: &mut Draw) -> Vec<u8> {

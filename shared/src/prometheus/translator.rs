@@ -1,0 +1,167 @@
+//! Walks through requests, resource by resource, and counts what is left out.
+
+use super::{
+    Options, Translation,
+    known::{KnownResources, MetricKey},
+    names,
+    points::{self, at},
+};
+use crate::{
+    ecs::Identity,
+    otlp::{
+        check::{self, Fault},
+        view::{Data, Kind, Metric, MetricsRequest, ResourceMetrics, ScopeMetrics},
+    },
+    protobuf::read::{Fields, Malformed},
+    series::LabelSets,
+};
+
+/// Translates requests.
+///
+/// It borrows them, and knows again what it has seen in them: the labels of a resource, a scope and a series are made
+/// once, not once for each point.
+pub struct Translator<'a> {
+    options: &'a Options,
+    identity: Option<&'a Identity>,
+    known: KnownResources<'a>,
+}
+
+impl<'a> Translator<'a> {
+    /// Resources get the attributes of `identity`, in place of their own of the same keys.
+    #[must_use]
+    pub fn new(options: &'a Options, identity: Option<&'a Identity>) -> Self {
+        Self { options, identity, known: KnownResources::default() }
+    }
+
+    /// Translates an `ExportMetricsServiceRequest`. A point that can't be translated is counted and costs no other.
+    ///
+    /// Times are the points' own, in whole milliseconds. A point flagged "no recorded value" becomes stale markers. Label
+    /// sets go into `sets`: give the same one every time.
+    ///
+    /// # Errors
+    /// [`Fault`] if the bytes are no such request: nothing of it is translated.
+    pub fn translate(&mut self, request: &'a [u8], sets: &mut LabelSets) -> Result<Translation, Fault> {
+        let mut out = Translation::default();
+        match self.request(request, sets, &mut out) {
+            Ok(()) => Ok(out),
+            Err(malformed) => Err(check::metrics(request).err().unwrap_or(malformed.into())), // says in which field
+        }
+    }
+
+    fn request(
+        &mut self,
+        request: &'a [u8],
+        sets: &mut LabelSets,
+        out: &mut Translation,
+    ) -> Result<(), Malformed> {
+        let mut resource_metrics = MetricsRequest::read(Fields::of(request))?.resource_metrics;
+        while let Some(fields) = resource_metrics.next()? {
+            self.resource(ResourceMetrics::read(fields)?, sets, out)?;
+        }
+        Ok(())
+    }
+
+    fn resource(
+        &mut self,
+        mut metrics: ResourceMetrics<'a>,
+        sets: &mut LabelSets,
+        out: &mut Translation,
+    ) -> Result<(), Malformed> {
+        let resource = self.known.of(metrics.resource, self.identity)?;
+        let mut newest_ns = 0;
+        while let Some(fields) = metrics.scope_metrics.next()? {
+            let mut scope_metrics = ScopeMetrics::read(fields)?;
+            let scope = resource.scope(scope_metrics.scope)?;
+            while let Some(fields) = scope_metrics.metrics.next()? {
+                let Metric { name, unit, data: Some(data) } = Metric::read(fields)? else { continue };
+                let metric = MetricKey { name, unit, kind: name_kind(&data) };
+                let series = scope.metric(metric, self.options.suffixes);
+                newest_ns = newest_ns.max(points::translate(data, series, sets, out)?);
+            }
+        }
+        // None where no point has a time.
+        if let Some(target_info) = resource.labels.target_info.as_ref().filter(|_| newest_ns > 0) {
+            out.batch.push(sets.id(target_info.clone()), at(newest_ns), 1.0);
+        }
+        Ok(())
+    }
+}
+
+/// What the kind of a metric adds to its name.
+fn name_kind(data: &Data<'_>) -> names::Kind {
+    match data.kind {
+        Kind::Gauge => names::Kind::Gauge,
+        Kind::Sum if data.monotonic => names::Kind::Counter,
+        _ => names::Kind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use prost::Message;
+
+    use super::{
+        super::testing::{gauge, point, request, shown, shown_bytes},
+        *,
+    };
+    use crate::otlp::{
+        self,
+        check::testing::{Draw, rearranged_metrics},
+    };
+
+    fn golden_requests() -> Vec<Vec<u8>> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/golden/metrics");
+        let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        files
+            .filter(|path| path.extension().is_some_and(|e| e == "pb"))
+            .map(|path| fs::read(path).unwrap())
+            .collect()
+    }
+
+    /// However the fields lie, the request means what decoding its messages gives.
+    #[test]
+    fn what_is_read_in_place_is_what_decoding_reads() {
+        let requests = golden_requests();
+        assert_eq!(requests.len(), 61);
+        for (request, seed) in requests.iter().cycle().zip(0..1_500) {
+            let bytes = rearranged_metrics(request, &mut Draw(seed));
+            let decoded = otlp::MetricsRequest::decode(bytes.as_slice()).unwrap();
+            assert_eq!(shown_bytes(&bytes), shown(&decoded), "{seed}: {}", hex::encode(&bytes));
+        }
+    }
+
+    #[test]
+    fn a_request_that_is_none_says_where_and_leaves_nothing_behind() {
+        let request = golden_requests().into_iter().max_by_key(Vec::len).unwrap();
+        let (mut sets, options) = (LabelSets::default(), Options::default());
+        let mut translator = Translator::new(&options, None);
+        for end in 0..request.len() {
+            let cut = &request[..end];
+            let fault = translator.translate(cut, &mut sets).err();
+            assert_eq!(fault, check::metrics(cut).err(), "{end}");
+        }
+    }
+
+    #[test]
+    fn a_label_set_is_one_series_whatever_bytes_it_comes_from() {
+        let (mut sets, options) = (LabelSets::default(), Options::default());
+        let mut translator = Translator::new(&options, None);
+        let mut translate = |bytes| translator.translate(bytes, &mut sets).unwrap().batch;
+        let attributes = [("a", "1"), ("b", "2")];
+        let given = |resource: &[_], own: &[_]| {
+            request(resource, None, vec![gauge(vec![point(own)])]).encode_to_vec()
+        };
+        let once = given(&attributes, &[]);
+        let others = [
+            given(&[attributes[1], attributes[0]], &[]),
+            given(&[], &attributes),
+            given(&attributes[..1], &attributes),
+        ];
+        let mut batch = translate(&once);
+        batch.append(translate(&once));
+        others.iter().for_each(|other| batch.append(translate(other)));
+        assert_eq!(batch.by_series().map(|series| series.samples.len()).collect::<Vec<_>>(), [5]);
+    }
+}

@@ -1,0 +1,140 @@
+//! Samples on their way to requests.
+
+use super::{Exemplar, NativeHistogram, Sample, SeriesId};
+use crate::units::UnixMillis;
+
+/// Samples, exemplars and native histograms of any series, in the order in which they come.
+///
+/// Each has the id that its series has in [`super::LabelSets`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    samples: Vec<(SeriesId, Sample)>,
+    exemplars: Vec<(SeriesId, Exemplar)>,
+    histograms: Vec<(SeriesId, NativeHistogram)>,
+}
+
+/// What a batch has of one series, ascending in time; of equal times the first that came is first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Series<'a> {
+    /// Its place in [`super::LabelSets`].
+    pub id: SeriesId,
+    /// Its samples.
+    pub samples: &'a [(SeriesId, Sample)],
+    /// Examples of what the samples count.
+    pub exemplars: &'a [(SeriesId, Exemplar)],
+    /// Its native histograms. A series has samples or histograms, not both.
+    pub histograms: &'a [(SeriesId, NativeHistogram)],
+}
+
+impl Batch {
+    /// Adds a sample.
+    #[inline]
+    pub fn push(&mut self, series: SeriesId, at: UnixMillis, value: f64) {
+        self.samples.push((series, Sample { at, value }));
+    }
+
+    /// Adds an exemplar.
+    pub fn push_exemplar(&mut self, series: SeriesId, exemplar: Exemplar) {
+        self.exemplars.push((series, exemplar));
+    }
+
+    /// Adds a native histogram.
+    pub fn push_histogram(&mut self, series: SeriesId, histogram: NativeHistogram) {
+        self.histograms.push((series, histogram));
+    }
+
+    /// Adds all that came later.
+    pub fn append(&mut self, mut later: Self) {
+        self.samples.append(&mut later.samples);
+        self.exemplars.append(&mut later.exemplars);
+        self.histograms.append(&mut later.histograms);
+    }
+
+    /// How many samples and native histograms there are.
+    #[must_use]
+    pub fn samples(&self) -> usize {
+        self.samples.len() + self.histograms.len()
+    }
+
+    /// Takes out what was measured before `oldest`; gives how many samples and native histograms that was.
+    pub fn expire(&mut self, oldest: UnixMillis) -> usize {
+        let before = self.samples();
+        self.samples.retain(|(_, sample)| sample.at >= oldest);
+        self.exemplars.retain(|(_, exemplar)| exemplar.at >= oldest);
+        self.histograms.retain(|(_, histogram)| histogram.at >= oldest);
+        before - self.samples()
+    }
+
+    /// Brings together what is of one series. Series ascend by id: in the order in which they first came, ever.
+    pub fn by_series(&mut self) -> impl Iterator<Item = Series<'_>> {
+        // A stable sort that finds runs: a batch is a few of them, as records name their series in one order.
+        self.samples.sort_by_key(|(series, sample)| (*series, sample.at));
+        self.exemplars.sort_by_key(|(series, exemplar)| (*series, exemplar.at));
+        self.histograms.sort_by_key(|(series, histogram)| (*series, histogram.at));
+        let mut rest = (&self.samples[..], &self.exemplars[..], &self.histograms[..]);
+        std::iter::from_fn(move || {
+            let (samples, exemplars, histograms) = &mut rest;
+            let id = [first(samples), first(exemplars), first(histograms)].into_iter().flatten().min()?;
+            Some(Series {
+                id,
+                samples: split_off(samples, id),
+                exemplars: split_off(exemplars, id),
+                histograms: split_off(histograms, id),
+            })
+        })
+    }
+}
+
+fn first<T>(rest: &[(SeriesId, T)]) -> Option<SeriesId> {
+    rest.first().map(|(series, _)| *series)
+}
+
+/// Takes what is of `series` off the front.
+fn split_off<'a, T>(rest: &mut &'a [(SeriesId, T)], series: SeriesId) -> &'a [(SeriesId, T)] {
+    let (taken, left) = rest.split_at(rest.iter().take_while(|(other, _)| *other == series).count());
+    *rest = left;
+    taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::LabelSets, *};
+
+    #[test]
+    fn what_is_of_one_series_comes_together_in_time_order_and_nothing_is_lost() {
+        let mut sets = LabelSets::default();
+        let [a, b, c] = ["a", "b", "c"].map(|name| sets.id([("n", name)].into_iter().collect()));
+        let exemplar = |at| Exemplar { labels: Vec::new(), value: 0.0, at: UnixMillis(at) };
+        let histogram = |at| NativeHistogram { at: UnixMillis(at), ..NativeHistogram::default() };
+        let mut batch = Batch::default();
+        for (series, at, value) in [(b, 3, 1.0), (a, 1, 2.0), (b, 2, 3.0), (b, 3, 4.0)] {
+            batch.push(series, UnixMillis(at), value);
+        }
+        batch.push_exemplar(b, exemplar(7));
+        batch.push_exemplar(a, exemplar(5));
+        let mut later = Batch::default();
+        later.push_histogram(c, histogram(9));
+        later.push_histogram(c, histogram(8));
+        batch.append(later);
+        assert_eq!(batch.samples(), 6);
+
+        let shown: Vec<_> = batch
+            .by_series()
+            .map(|s| {
+                let samples: Vec<_> = s.samples.iter().map(|(_, s)| (s.at.0, s.value)).collect();
+                let exemplars: Vec<_> = s.exemplars.iter().map(|(_, e)| e.at.0).collect();
+                let histograms: Vec<_> = s.histograms.iter().map(|(_, h)| h.at.0).collect();
+                (s.id, samples, exemplars, histograms)
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (a, vec![(1, 2.0)], vec![5], vec![]),
+                (b, vec![(2, 3.0), (3, 1.0), (3, 4.0)], vec![7], vec![]),
+                (c, vec![], vec![], vec![8, 9]),
+            ]
+        );
+        assert_eq!((batch.expire(UnixMillis(8)), batch.samples()), (4, 2));
+    }
+}

@@ -1,0 +1,59 @@
+//! Series: samples under one label set, the shape of everything that goes to Prometheus.
+//!
+//! ```text
+//!   translators ──► LabelSets  each label set once, under a SeriesId ─┐
+//!        └────────► Batch      samples, each with its SeriesId ───────┴─► remote write
+//! ```
+//!
+//! So a sample costs a few numbers, and a label set is made, hashed and encoded once however many samples it has.
+
+mod base;
+mod batch;
+mod histogram;
+mod labels;
+mod sets;
+
+pub(crate) use base::Base;
+pub use batch::{Batch, Series};
+pub use histogram::{BucketSpan, Buckets, NativeHistogram};
+pub use labels::{Label, LabelSet, NAME};
+pub(crate) use labels::{label_len, put_label, settled};
+pub use sets::{LabelSets, SeriesId};
+
+use crate::units::UnixMillis;
+
+/// The NaN that ends a series. An ordinary NaN must never carry these bits, and arithmetic on this one may lose them:
+/// copy it, never compute with it.
+pub const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
+
+/// One value at one time.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    /// When it was measured.
+    pub at: UnixMillis,
+    /// Compare by bits: [`STALE`] is a NaN.
+    pub value: f64,
+}
+
+impl PartialEq for Sample {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at && self.value.to_bits() == other.value.to_bits()
+    }
+}
+
+/// An example of what a counter or bucket counted.
+#[derive(Clone, Debug)]
+pub struct Exemplar {
+    /// `trace_id` and `span_id` first, then attributes under the names that the application gave them.
+    pub labels: Vec<Label>,
+    /// The example itself, not the counter's value.
+    pub value: f64,
+    /// When it was seen.
+    pub at: UnixMillis,
+}
+
+impl PartialEq for Exemplar {
+    fn eq(&self, other: &Self) -> bool {
+        self.labels == other.labels && self.value.to_bits() == other.value.to_bits() && self.at == other.at
+    }
+}
