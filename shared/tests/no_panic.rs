@@ -256,7 +256,7 @@ fn read(task: &[u8], stats: &[u8]) -> Result<(), TestCaseError> {
         let options = ecs::Options { filter: MetricFilter::All, suffixes };
         let mut sets = LabelSets::default();
         match ecs::Translator::new(&options).translate(&reading, UnixMillis(1), &mut sets) {
-            Ok(batch) => assert_sendable(batch, &sets)?,
+            Ok(translation) => assert_sendable(translation.batch, &sets)?,
             Err(error) => prop_assert!(error.to_string().contains("/task"), "{error}"),
         }
     }
@@ -281,7 +281,7 @@ proptest! {
     ) {
         read(&task, &stats)?;
         read(json.to_string().as_bytes(), &stats)?;
-        read(b"{}", json.to_string().as_bytes())?;
+        read(br#"{"TaskARN":"arn:task"}"#, json.to_string().as_bytes())?;
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) fn bench(criterion: &mut Criterion<CpuTime>) {
         .take(60)
         .map(|stats| Reading { task: TASK.into(), stats: stats.into() })
         .collect();
-    for (name, filter, samples) in [("default", MetricFilter::Adot, 8), ("all", MetricFilter::All, 80)] {
+    for (name, filter, samples) in [("default", MetricFilter::Adot, 8), ("all", MetricFilter::All, 82)] {
         let options = Options { filter, suffixes: true };
         let mut group = criterion.benchmark_group(format!("ECS readings to remote write, {name} metrics"));
         for count in READINGS {
@@ -50,7 +50,7 @@ pub(crate) fn translate(readings: &[Reading], options: &Options) -> usize {
     let mut batch = Batch::default();
     for (reading, n) in readings.iter().zip(0..) {
         let at = UnixMillis(1_795_400_000_000 + n * SAMPLE_INTERVAL_MS);
-        batch.append(translator.translate(reading, at, &mut sets).expect("the reading is good"));
+        batch.append(translator.translate(reading, at, &mut sets).expect("the reading is good").batch);
     }
     let (requests, _) = Packer::new(&Limits::default()).requests(&mut batch, &sets);
     requests.iter().map(|request| request.body.len()).sum()

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, str::FromStr};
 
-use super::metrics::{self, METRICS};
+use super::{
+    metrics::{self, METRICS},
+    state,
+};
 
 /// What ADOT's built-in ECS configurations let through.
 const ADOT: [&str; 9] = [
@@ -23,7 +26,7 @@ pub enum MetricFilter {
     /// The nine that ADOT's built-in ECS configurations let through.
     #[default]
     Adot,
-    /// All.
+    /// All: ADOT's, and those that it doesn't have.
     All,
     /// These.
     Only(BTreeSet<String>),
@@ -43,27 +46,40 @@ impl MetricFilter {
 impl FromStr for MetricFilter {
     type Err = UnknownMetric;
 
-    /// Reads `default`, `all`, or a list of OTLP names with commas between.
+    /// Reads `default`, `all`, or a list with commas between of OTLP names, `default`, and `state` for those that ADOT
+    /// doesn't have.
     fn from_str(text: &str) -> Result<Self, UnknownMetric> {
         match text.trim() {
             "default" => Ok(Self::Adot),
             "all" => Ok(Self::All),
-            list => list.split(',').map(known_name).collect::<Result<_, _>>().map(Self::Only),
+            list => {
+                let names: Vec<_> = list.split(',').map(named).collect::<Result<_, _>>()?;
+                Ok(Self::Only(names.into_iter().flatten().collect()))
+            }
         }
     }
 }
 
+/// The metrics that one entry of a list stands for.
+fn named(entry: &str) -> Result<Vec<String>, UnknownMetric> {
+    match entry.trim() {
+        "default" => Ok(ADOT.map(str::to_owned).to_vec()),
+        "state" => Ok(state::names().map(str::to_owned).collect()),
+        name => known_name(name).map(|name| vec![name]),
+    }
+}
+
 fn known_name(name: &str) -> Result<String, UnknownMetric> {
-    let name = name.trim();
     if metrics::is_known(name) { Ok(name.to_owned()) } else { Err(UnknownMetric(name.to_owned())) }
 }
 
 /// A text names no ECS metric.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "\"{0}\" is no ECS metric; accepted: default, all, or a list with commas between of container.duration, \
-     ecs.task.ephemeral_storage.utilized, ecs.task.ephemeral_storage.reserved, and container.NAME or ecs.task.NAME \
-     with a NAME of {names}",
+    "\"{0}\" is no ECS metric; accepted: all, or a list with commas between of default, state, container.duration, \
+     ecs.task.ephemeral_storage.utilized, ecs.task.ephemeral_storage.reserved, {state}, and container.NAME or \
+     ecs.task.NAME with a NAME of {names}",
+    state = state::names().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", "),
     names = METRICS.map(|metric| metric.name).join(", ")
 )]
 pub struct UnknownMetric(String);
@@ -84,6 +100,7 @@ mod tests {
                 only(&["container.duration", "container.cpu.onlines"]),
             ),
             ("ecs.task.ephemeral_storage.reserved", only(&["ecs.task.ephemeral_storage.reserved"])),
+            ("container.restarts", only(&["container.restarts"])),
             ("container.ephemeral_storage.reserved", Err("container.ephemeral_storage.reserved")),
             ("ecs.task.duration", Err("ecs.task.duration")),
             ("ecs.task.memory.usage,", Err("")),
@@ -93,6 +110,26 @@ mod tests {
             let want = want.map_err(|name: &str| UnknownMetric(name.to_owned()));
             assert_eq!(text.parse::<MetricFilter>(), want, "{text}");
         }
+    }
+
+    #[test]
+    fn a_list_may_hold_whole_groups() {
+        let keeps = |text: &str, name| text.parse::<MetricFilter>().unwrap().keeps(name);
+        for (name, of_default, of_state) in [
+            ("ecs.task.cpu.utilized", true, false),
+            ("container.duration", true, false),
+            ("container.restarts", false, true),
+            ("container.exit_code", false, true),
+            ("container.health.status", false, true),
+            ("ecs.task.clock_drift.error_bound", false, true),
+            ("ecs.task.clock_drift.synchronized", false, true),
+            ("ecs.task.memory.usage", false, false),
+        ] {
+            assert_eq!((keeps("default", name), keeps("state", name)), (of_default, of_state), "{name}");
+            assert_eq!(keeps("default, state", name), of_default || of_state, "{name}");
+            assert!(keeps("all", name), "{name}");
+        }
+        assert!(keeps("state,ecs.task.memory.usage", "ecs.task.memory.usage"));
     }
 
     #[test]

@@ -72,6 +72,7 @@ fn cluster_arn(cluster: &str, task: TaskArn<'_>) -> String {
 fn log_attributes(task: &Task, arn: TaskArn<'_>, own_container: &str) -> Vec<KeyValue> {
     let logs: Vec<&LogOptions> = task
         .containers
+        .readable
         .iter()
         .filter(|c| c.docker_id.as_str() != own_container)
         .filter_map(running_logs)
@@ -95,8 +96,7 @@ fn log_attributes(task: &Task, arn: TaskArn<'_>, own_container: &str) -> Vec<Key
 
 fn running_logs(container: &Container) -> Option<&LogOptions> {
     let runs = container.r#type.as_str() == "NORMAL" && container.known_status.as_str() == "RUNNING";
-    let logs =
-        container.log_options.as_ref().filter(|_| runs && container.log_driver.as_str() == "awslogs")?;
+    let logs = container.log_options.read().filter(|_| runs && container.log_driver.as_str() == "awslogs")?;
     let says_nothing = logs.group.is_empty() && logs.region.is_empty() && logs.stream.is_empty();
     (!says_nothing).then_some(logs)
 }

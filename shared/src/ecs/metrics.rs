@@ -5,14 +5,19 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::{
-    Options, labels,
+    Options,
+    field::Field,
+    labels, reason, state,
     stats::StatsByContainer,
-    task::{Container, Task},
+    task::{Container, EphemeralStorage, Task},
     usage::{Direction, Rate, Usage},
 };
 use crate::{
-    prometheus::names::{Kind, metric_name},
-    series::{Base, Batch, LabelSet, LabelSets, NAME, SeriesId},
+    prometheus::{
+        Translation,
+        names::{Kind, metric_name},
+    },
+    series::{Base, LabelSet, LabelSets, NAME, SeriesId},
     units::UnixMillis,
 };
 
@@ -82,39 +87,68 @@ fn tx(usage: &Usage) -> Direction {
     usage.network.io.unwrap_or_default().tx
 }
 
+/// A metric, by `N`, its OTLP name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Definition<N> {
+    pub(super) name: N,
+    pub(super) unit: &'static str,
+    pub(super) kind: Kind,
+    /// Beside those of its subject.
+    pub(super) label: Option<(&'static str, &'static str)>,
+}
+
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Subject {
     Container,
     StoppedContainer,
+    ContainerState,
     Task,
+    TaskState,
 }
 
 impl Subject {
-    const ALL: [Self; 3] = [Self::Container, Self::StoppedContainer, Self::Task];
+    const ALL: [Self; 5] =
+        [Self::Container, Self::StoppedContainer, Self::ContainerState, Self::Task, Self::TaskState];
 
-    /// OTLP names and units of its metrics.
-    fn metrics(self) -> Vec<(String, &'static str)> {
-        let common = |prefix| METRICS.iter().map(move |m| (format!("{prefix}{}", m.name), m.unit));
+    fn metrics(self) -> Vec<Definition<String>> {
+        let adots = |name, unit| Definition { name, unit, kind: Kind::Other, label: None };
+        let common = |prefix| METRICS.iter().map(move |m| adots(format!("{prefix}{}", m.name), m.unit));
+        let owned = |d: Definition<&str>| Definition {
+            name: d.name.to_owned(),
+            unit: d.unit,
+            kind: d.kind,
+            label: d.label,
+        };
         match self {
             Self::Container => common(CONTAINER).collect(),
-            Self::StoppedContainer => vec![(DURATION.to_owned(), "Seconds")],
-            Self::Task => common(TASK).chain(TASK_STORAGE.map(|name| (name.to_owned(), "MiB"))).collect(),
+            Self::StoppedContainer => vec![adots(DURATION.to_owned(), "Seconds")],
+            Self::ContainerState => state::definitions(&state::CONTAINER).map(owned).collect(),
+            Self::Task => {
+                common(TASK).chain(TASK_STORAGE.map(|name| adots(name.to_owned(), "MiB"))).collect()
+            }
+            Self::TaskState => state::definitions(&state::TASK).map(owned).collect(),
         }
     }
 }
 
 /// Whether an ECS metric has this OTLP name.
 pub(super) fn is_known(name: &str) -> bool {
-    Subject::ALL.iter().flat_map(|subject| subject.metrics()).any(|(known, _)| known == name)
+    Subject::ALL.iter().flat_map(|subject| subject.metrics()).any(|known| known.name == name)
 }
 
-/// Metrics of a subject that pass the filter: places in [`Subject::metrics`] and names in Prometheus.
-type Names = Vec<(usize, String)>;
+/// A metric of a subject that passes the filter.
+struct Kept {
+    /// In [`Subject::metrics`].
+    place: usize,
+    /// In Prometheus.
+    name: String,
+    label: Option<(&'static str, &'static str)>,
+}
 
 /// What becomes of measurements, worked out ahead, and the series that came of them.
 pub(super) struct Metrics {
-    names: HashMap<Subject, Names>,
+    kept: HashMap<Subject, Vec<Kept>>,
     /// By the labels that the series of one subject have in common.
     series: HashMap<(Subject, LabelSet), Vec<SeriesId>>,
 }
@@ -123,84 +157,134 @@ pub(super) struct Metrics {
 pub(super) struct Sink<'a> {
     pub(super) at: UnixMillis,
     pub(super) sets: &'a mut LabelSets,
-    pub(super) batch: Batch,
+    pub(super) translation: Translation,
 }
 
 impl Metrics {
     pub(super) fn new(options: &Options) -> Self {
-        let name = |(place, (name, unit)): (usize, (String, &'static str))| {
+        let kept = |(place, metric): (usize, Definition<String>)| {
+            let Definition { name, unit, kind, label } = metric;
             let kept = options.filter.keeps(&name);
-            let name = kept.then(|| metric_name(&name, unit, Kind::Other, options.suffixes));
-            Some((place, name??))
+            let name = kept.then(|| metric_name(&name, unit, kind, options.suffixes))??;
+            Some(Kept { place, name, label })
         };
-        let names = |subject: Subject| subject.metrics().into_iter().enumerate().filter_map(name).collect();
+        let of = |subject: Subject| subject.metrics().into_iter().enumerate().filter_map(kept).collect();
         Self {
-            names: Subject::ALL.into_iter().map(|subject| (subject, names(subject))).collect(),
+            kept: Subject::ALL.into_iter().map(|subject| (subject, of(subject))).collect(),
             series: HashMap::new(),
         }
     }
 
     /// Containers in the order of `/task`, the task last.
     pub(super) fn measure(&mut self, task: &Task, stats: &StatsByContainer, sink: &mut Sink<'_>) {
-        let mut usages = Vec::with_capacity(task.containers.len());
-        for container in &task.containers {
-            let labels = || labels::of_container(task, container);
-            if let Some(stats) = stats.of(container.docker_id.as_str()) {
-                let usage = Usage::of_container(container.limits, stats);
-                self.emit(Subject::Container, &common(&usage), labels, sink);
-                usages.push(usage);
-            } else if has_stopped(container) {
-                self.emit(Subject::StoppedContainer, &[duration_seconds(container)], labels, sink);
-            }
+        let mut usages = Vec::with_capacity(task.containers.readable.len());
+        for container in &task.containers.readable {
+            usages.extend(self.measure_container(task, container, stats, sink));
         }
         let usage = Usage::of_task(task, &usages);
-        let values = [&common(&usage)[..], &ephemeral_storage(task)].concat();
+        let common = usage.map_or([None; METRICS.len()], |usage| common(&usage));
+        let values = [&common[..], &ephemeral_storage(task)].concat();
         self.emit(Subject::Task, &values, || labels::of_task(task), sink);
+        let values = state::values(&state::TASK, task);
+        self.emit(Subject::TaskState, &values, || labels::naming_task(task), sink);
+        for (reason, count) in [
+            (reason::CONTAINER, task.containers.unreadable),
+            (reason::STATS, stats.unreadable),
+            (reason::FIELD, task.malformed_fields()),
+        ] {
+            sink.translation.count_drop(reason, count);
+        }
+    }
+
+    fn measure_container(
+        &mut self,
+        task: &Task,
+        container: &Container,
+        stats: &StatsByContainer,
+        sink: &mut Sink<'_>,
+    ) -> Option<Usage> {
+        let labels = || labels::of_container(task, container);
+        let stats = stats.of(container.docker_id.as_str());
+        let usage = stats.map(|stats| Usage::of_container(container.limits, stats));
+        if let Some(usage) = &usage {
+            self.emit(Subject::Container, &common(usage), labels, sink);
+        } else if has_stopped(container) {
+            let duration = duration_seconds(container, sink.at);
+            sink.translation.count_drop(reason::TIME, u64::from(duration.is_none()));
+            self.emit(Subject::StoppedContainer, &[duration], labels, sink);
+        }
+        let state = state::values(&state::CONTAINER, container);
+        if state.iter().any(Option::is_some) {
+            let labels = || labels::naming_container(task, container);
+            self.emit(Subject::ContainerState, &state, labels, sink);
+        }
+        usage
     }
 
     /// Adds a sample for each of the values, which are those of [`Subject::metrics`], that passes the filter.
     fn emit(
         &mut self,
         subject: Subject,
-        values: &[f64],
+        values: &[Option<f64>],
         labels: impl Fn() -> LabelSet,
-        Sink { at, sets, batch }: &mut Sink<'_>,
+        Sink { at, sets, translation }: &mut Sink<'_>,
     ) {
-        let names = self.names.get(&subject).map(Vec::as_slice).unwrap_or_default();
-        if names.is_empty() {
+        let kept = self.kept.get(&subject).map(Vec::as_slice).unwrap_or_default();
+        if kept.is_empty() {
             return;
         }
         let series = self.series.entry((subject, labels())).or_insert_with_key(|(_, labels)| {
             let base = Base::new(labels.clone());
-            names.iter().map(|(_, name)| sets.id(base.with(&[(NAME, name)]))).collect()
+            let id = |kept: &Kept| {
+                let own: Vec<_> = [(NAME, kept.name.as_str())].into_iter().chain(kept.label).collect();
+                sets.id(base.with(&own))
+            };
+            kept.iter().map(id).collect()
         });
-        for ((place, _), series) in names.iter().zip(series) {
-            if let Some(value) = values.get(*place) {
-                batch.push(*series, *at, *value);
+        for (kept, series) in kept.iter().zip(series) {
+            match values.get(kept.place).copied().flatten() {
+                Some(value) if value.is_finite() => translation.batch.push(*series, *at, value),
+                Some(_) => translation.count_drop(reason::VALUE, 1),
+                None => {}
             }
         }
     }
 }
 
 /// The values of [`METRICS`].
-fn common(usage: &Usage) -> [f64; METRICS.len()] {
-    METRICS.map(|metric| (metric.value)(usage))
+fn common(usage: &Usage) -> [Option<f64>; METRICS.len()] {
+    METRICS.map(|metric| Some((metric.value)(usage)))
 }
 
 /// The values of [`TASK_STORAGE`]: 0 where the task has no such storage, as on EC2.
-fn ephemeral_storage(task: &Task) -> [f64; TASK_STORAGE.len()] {
-    let storage = task.ephemeral_storage_metrics.unwrap_or_default();
-    [storage.utilized, storage.reserved].map(|mib| mib.unwrap_or(0) as f64)
+fn ephemeral_storage(task: &Task) -> [Option<f64>; TASK_STORAGE.len()] {
+    let storage = match task.ephemeral_storage_metrics {
+        Field::Absent => EphemeralStorage::default(),
+        Field::Read(storage) => storage,
+        Field::Malformed => return [None; TASK_STORAGE.len()],
+    };
+    [storage.utilized, storage.reserved].map(|mib| Some(mib.unwrap_or(0) as f64))
 }
 
 fn has_stopped(container: &Container) -> bool {
-    !container.started_at.is_empty() && !container.finished_at.is_empty()
+    [&container.started_at, &container.finished_at].into_iter().all(|time| !is_never(time.as_str()))
 }
 
-/// From start to finish; 0 where either is no time. Negative where the clock was odd.
-fn duration_seconds(container: &Container) -> f64 {
-    let parse = |text: &str| text.parse::<Timestamp>().ok();
-    let started = parse(container.started_at.as_str());
-    let finished = parse(container.finished_at.as_str());
-    started.zip(finished).map_or(0.0, |(started, finished)| finished.duration_since(started).as_secs_f64())
+/// Docker writes year 1 for "never".
+fn is_never(time: &str) -> bool {
+    time.is_empty() || time.starts_with("0001-01-01T00:00:00")
+}
+
+/// From start to finish; `None` where either is no time of this age. Negative where the clock was odd.
+fn duration_seconds(container: &Container, at: UnixMillis) -> Option<f64> {
+    let parse = |text: &str| text.parse::<Timestamp>().ok().filter(|time| is_of_age(*time, at));
+    let started = parse(container.started_at.as_str())?;
+    let finished = parse(container.finished_at.as_str())?;
+    Some(finished.duration_since(started).as_secs_f64())
+}
+
+/// No container of today has started ten years ago, or will tomorrow.
+fn is_of_age(time: Timestamp, at: UnixMillis) -> bool {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+    (-DAY_MS..=3650 * DAY_MS).contains(&at.since(UnixMillis(time.as_millisecond())))
 }

@@ -2,7 +2,7 @@
 //! what its applications send.
 //!
 //! ```text
-//!   /task ───► Task ──► labels ─────────────────┐
+//!   /task ───► Task ──► labels, state ──────────┐
 //!                └──► Limits, networks ─┐       ├──► Batch
 //!   /task/stats ──► Stats ──► Usage ────┴─ METRICS
 //! ```
@@ -16,16 +16,20 @@
 //! - `ecs.task.network.*`: in a task of network mode `awsvpc` all containers see the same interface, which is counted
 //!   once rather than once for each container;
 //! - region, account and task id are found in every partition, not only in `aws`;
-//! - an entry that can't be read (a container in `/task`, or its stats) counts as absent and costs no other.
+//! - an entry or field that can't be read (a container in `/task`, its stats, its health) counts as absent, costs no
+//!   other, and is counted; so is a start or end of another age, which ADOT makes a duration of;
+//! - there are more: restarts, exit codes, health and clock drift, as far as the answers have them (see [`MetricFilter`]).
 //!
 //! Field names are matched exactly as the endpoint spells them, not in any case as Go does: no version of it spells
 //! them otherwise.
 
+mod field;
 mod filter;
 mod identity;
 mod image;
 mod labels;
 mod metrics;
+mod state;
 mod stats;
 mod task;
 mod usage;
@@ -37,11 +41,7 @@ pub use identity::Identity;
 use serde::{Deserialize, de::IgnoredAny};
 
 use self::metrics::{Metrics, Sink};
-use crate::{
-    series::{Batch, LabelSets},
-    units::UnixMillis,
-    wire::Reading,
-};
+use crate::{prometheus::Translation, series::LabelSets, units::UnixMillis, wire::Reading};
 
 /// Which ECS metrics become series, and how they are named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,23 +71,44 @@ impl Translator {
     }
 
     /// One sample of each series at the time of the reading: of 26 metrics for each container with stats, of one for
-    /// each stopped container, of 28 for the task, as far as the options let them through. Label sets go into `sets`:
-    /// give the same one every time.
+    /// each stopped container, of 28 for the task, and of what else is known of their state, as far as the options let
+    /// them through. Label sets go into `sets`: give the same one every time.
+    ///
+    /// What can't be read is counted under one of the [`reason`]s, an entry or a field as one point: nobody knows how
+    /// many there would have been.
     ///
     /// # Errors
-    /// [`ReadingError`] if an answer as a whole is not the JSON object that it should be.
+    /// [`ReadingError`] if an answer as a whole is not the JSON object that it should be, or doesn't say of which task
+    /// it is.
     pub fn translate(
         &mut self,
         reading: &Reading,
         at: UnixMillis,
         sets: &mut LabelSets,
-    ) -> Result<Batch, ReadingError> {
+    ) -> Result<Translation, ReadingError> {
         let task = task::Task::parse(&reading.task)?;
+        if task.arn.is_empty() {
+            return Err(ReadingError::no_task());
+        }
         let stats = stats::StatsByContainer::parse(&reading.stats)?;
-        let mut sink = Sink { at, sets, batch: Batch::default() };
+        let mut sink = Sink { at, sets, translation: Translation::default() };
         self.metrics.measure(&task, &stats, &mut sink);
-        Ok(sink.batch)
+        Ok(sink.translation)
     }
+}
+
+/// Why something of a reading is left out.
+pub mod reason {
+    /// A container's entry in `/task` can't be read.
+    pub const CONTAINER: &str = "ecs_container";
+    /// A container's entry in `/task/stats` can't be read.
+    pub const STATS: &str = "ecs_stats";
+    /// A field of a task or container is not what it should be: the samples that hang on it are missing.
+    pub const FIELD: &str = "ecs_field";
+    /// A container that has stopped did so, or was started, at no time or in another age.
+    pub const TIME: &str = "ecs_time";
+    /// A number became infinite.
+    pub const VALUE: &str = "ecs_value";
 }
 
 /// An answer of the task metadata endpoint can't be read.
@@ -100,6 +121,12 @@ pub struct ReadingError {
     document: Document,
     #[source]
     source: serde_json::Error,
+}
+
+impl ReadingError {
+    fn no_task() -> Self {
+        Self { document: Document::Task, source: serde::de::Error::missing_field("TaskARN") }
+    }
 }
 
 /// Reads an answer that should be a JSON object. Serde alone would take an array for a struct too.

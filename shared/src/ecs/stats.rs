@@ -8,31 +8,49 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Document, ReadingError, read_object, task::Text};
+use super::{
+    Document, ReadingError,
+    field::{Amount, Object},
+    read_object,
+    task::Text,
+};
 
-/// The entries that say something and can be read, by container id.
+/// The entries of `/task/stats`.
 #[derive(Debug)]
-pub(super) struct StatsByContainer(BTreeMap<String, Stats>);
+pub(super) struct StatsByContainer {
+    /// Those that say something, by container id.
+    readable: BTreeMap<String, Stats>,
+    /// How many can't be read.
+    pub(super) unreadable: u64,
+}
 
 impl StatsByContainer {
     /// Reads all entries at once; one by one only where one is bad, so that it costs no other.
     pub(super) fn parse(json: &[u8]) -> Result<Self, ReadingError> {
-        let entries = match serde_json::from_slice::<BTreeMap<String, Option<Stats>>>(json) {
+        let mut unreadable = 0;
+        let entries = match serde_json::from_slice::<BTreeMap<String, Entry>>(json) {
             Ok(entries) => entries,
             Err(_) => read_object::<BTreeMap<String, &RawValue>>(json, Document::Stats)?
                 .into_iter()
-                .map(|(id, entry)| (id, serde_json::from_str(entry.get()).unwrap_or(None)))
+                .filter_map(|(id, entry)| {
+                    let entry = serde_json::from_str(entry.get());
+                    unreadable += u64::from(entry.is_err());
+                    Some((id, entry.ok()?))
+                })
                 .collect(),
         };
-        let read = entries.into_iter().filter_map(|(id, stats)| Some((id, stats?)));
-        Ok(Self(read.filter(|(_, stats)| !stats.id.is_empty()).collect()))
+        let read = entries.into_iter().filter_map(|(id, entry)| Some((id, entry?.0)));
+        Ok(Self { readable: read.filter(|(_, stats)| !stats.id.is_empty()).collect(), unreadable })
     }
 
     /// What was measured of a container: `None` where nothing was, or where it can't be read.
     pub(super) fn of(&self, docker_id: &str) -> Option<&Stats> {
-        self.0.get(docker_id)
+        self.readable.get(docker_id)
     }
 }
+
+/// `null` until the container has run for about a second, and when it has stopped.
+type Entry = Option<Object<Stats>>;
 
 /// One container's measurements.
 #[derive(Debug, Default, Deserialize)]
@@ -109,8 +127,8 @@ pub(super) struct Counters {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Rates {
-    pub(super) rx_bytes_per_sec: Option<f64>,
-    pub(super) tx_bytes_per_sec: Option<f64>,
+    pub(super) rx_bytes_per_sec: Option<Amount>,
+    pub(super) tx_bytes_per_sec: Option<Amount>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -168,20 +186,25 @@ mod tests {
 
     fn stats(json: &str) -> Option<Stats> {
         let json = format!(r#"{{"bad":{{"id":7}},"c":{json}}}"#);
-        StatsByContainer::parse(json.as_bytes()).unwrap().0.remove("c")
+        StatsByContainer::parse(json.as_bytes()).unwrap().readable.remove("c")
     }
 
     #[test]
-    fn an_entry_that_says_nothing_or_nonsense_is_absent() {
-        for json in [
-            "null",
-            "{}",
-            r#"{"id":""}"#,
-            "7",
-            r#"{"id":"c","read":"today"}"#,
-            r#"{"id":"c","memory_stats":{"usage":-1}}"#,
-            r#"{"id":"c","memory_stats":{"usage":1.5}}"#,
+    fn an_entry_that_says_nothing_is_absent_and_one_that_says_nonsense_is_counted() {
+        for (json, unreadable) in [
+            ("null", 0),
+            ("{}", 0),
+            (r#"{"id":""}"#, 0),
+            ("7", 1),
+            (r#"["c"]"#, 1),
+            (r#"{"id":"c","read":"today"}"#, 1),
+            (r#"{"id":"c","memory_stats":{"usage":-1}}"#, 1),
+            (r#"{"id":"c","memory_stats":{"usage":1.5}}"#, 1),
+            (r#"{"id":"c","memory_stats":{"usage":1e99}}"#, 1),
+            (r#"{"id":"c","network_rate_stats":{"rx_bytes_per_sec":-1}}"#, 1),
         ] {
+            let read = StatsByContainer::parse(format!(r#"{{"c":{json}}}"#).as_bytes()).unwrap();
+            assert!(read.of("c").is_none() && read.unreadable == unreadable, "{json}: {read:?}");
             assert!(stats(json).is_none(), "{json}");
         }
         assert!(stats(r#"{"id":"c","read":null,"networks":{"eth0":null}}"#).is_some());

@@ -6,7 +6,11 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Document, ReadingError, read_object};
+use super::{
+    Document, ReadingError,
+    field::{Amount, Field, Object},
+    read_object,
+};
 
 /// A text, empty when absent or `null`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -39,10 +43,18 @@ pub(super) struct Task {
     pub(super) pull_started_at: Text,
     pub(super) pull_stopped_at: Text,
     /// CPU in vCPUs here, in CPU units for a container.
-    pub(super) limits: Option<Limits>,
-    pub(super) ephemeral_storage_metrics: Option<EphemeralStorage>,
-    #[serde(deserialize_with = "readable_containers")]
-    pub(super) containers: Vec<Container>,
+    pub(super) limits: Field<Limits>,
+    pub(super) ephemeral_storage_metrics: Field<EphemeralStorage>,
+    pub(super) clock_drift: Field<ClockDrift>,
+    pub(super) containers: Containers,
+}
+
+/// The containers of a task: one bad entry must not cost the others.
+#[derive(Debug, Default)]
+pub(super) struct Containers {
+    pub(super) readable: Vec<Container>,
+    /// How many entries can't be read.
+    pub(super) unreadable: u64,
 }
 
 /// A container of a task.
@@ -59,11 +71,16 @@ pub(super) struct Container {
     pub(super) started_at: Text,
     pub(super) finished_at: Text,
     pub(super) known_status: Text,
-    pub(super) exit_code: Option<i64>,
+    /// Of the latest end; absent while the container has never ended.
+    pub(super) exit_code: Field<i64>,
+    /// By the restart policy; absent without one.
+    pub(super) restart_count: Field<u64>,
+    /// Absent without a health check.
+    pub(super) health: Field<Health>,
     pub(super) limits: Option<Limits>,
     pub(super) r#type: Text,
     pub(super) log_driver: Text,
-    pub(super) log_options: Option<LogOptions>,
+    pub(super) log_options: Field<LogOptions>,
     pub(super) networks: Option<Vec<Network>>,
 }
 
@@ -72,7 +89,7 @@ pub(super) struct Container {
 #[serde(default)]
 pub(super) struct Limits {
     #[serde(rename = "CPU")]
-    pub(super) cpu: Option<f64>,
+    pub(super) cpu: Option<Amount>,
     /// MiB.
     #[serde(rename = "Memory")]
     pub(super) memory: Option<u64>,
@@ -82,8 +99,26 @@ pub(super) struct Limits {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct EphemeralStorage {
-    pub(super) utilized: Option<i64>,
-    pub(super) reserved: Option<i64>,
+    pub(super) utilized: Option<u64>,
+    pub(super) reserved: Option<u64>,
+}
+
+/// How far Fargate's clock may be off.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct ClockDrift {
+    /// Milliseconds.
+    pub(super) clock_error_bound: Option<Amount>,
+    /// `SYNCHRONIZED` or `NOT_SYNCHRONIZED`.
+    pub(super) clock_synchronization_status: Text,
+}
+
+/// What a container's health check says.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Health {
+    /// `HEALTHY`, `UNHEALTHY` or `UNKNOWN`.
+    pub(super) status: Text,
 }
 
 /// One network of a container.
@@ -117,15 +152,41 @@ impl Task {
 
     /// Whether all containers see one network interface. The network mode is the task's, so one container tells.
     pub(super) fn shares_interface(&self) -> bool {
-        let networks = self.containers.iter().filter_map(|c| c.networks.as_ref()).flatten();
+        let networks = self.containers.readable.iter().filter_map(|c| c.networks.as_ref()).flatten();
         networks.into_iter().any(|network| network.network_mode.as_str() == "awsvpc")
+    }
+
+    /// How many fields can't be read, its containers' included.
+    pub(super) fn malformed_fields(&self) -> u64 {
+        let own = [
+            self.limits.is_malformed(),
+            self.ephemeral_storage_metrics.is_malformed(),
+            self.clock_drift.is_malformed(),
+        ];
+        let of_container = |c: &Container| {
+            [
+                c.exit_code.is_malformed(),
+                c.restart_count.is_malformed(),
+                c.health.is_malformed(),
+                c.log_options.is_malformed(),
+            ]
+        };
+        let fields = own.into_iter().chain(self.containers.readable.iter().flat_map(of_container));
+        fields.filter(|malformed| *malformed).count() as u64
     }
 }
 
-/// The containers that can be read: one bad entry must not cost the others.
-fn readable_containers<'de, D: serde::Deserializer<'de>>(json: D) -> Result<Vec<Container>, D::Error> {
-    let entries = Option::<Vec<&RawValue>>::deserialize(json)?.unwrap_or_default();
-    Ok(entries.into_iter().filter_map(|entry| serde_json::from_str(entry.get()).ok()).collect())
+impl<'de> Deserialize<'de> for Containers {
+    fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        let mut containers = Self::default();
+        for entry in Option::<Vec<&RawValue>>::deserialize(json)?.unwrap_or_default() {
+            match serde_json::from_str(entry.get()) {
+                Ok(Object(container)) => containers.readable.push(container),
+                Err(_) => containers.unreadable += 1,
+            }
+        }
+        Ok(containers)
+    }
 }
 
 /// The parts of a task ARN: `arn:PARTITION:ecs:REGION:ACCOUNT:task/[CLUSTER/]ID`. All are empty where the text is no
@@ -172,11 +233,21 @@ mod tests {
 
     #[test]
     fn a_bad_container_costs_only_itself() {
-        let json = br#"{"Cluster":null,"Containers":[{"Name":1},"x",null,{"Name":"a","Limits":null}]}"#;
+        let json = br#"{"Cluster":null,"Containers":[{"Name":1},"x",null,["id"],{"Limits":{"CPU":-1}},{"Name":"a","Limits":null}]}"#;
         let task = Task::parse(json).unwrap();
-        let names: Vec<_> = task.containers.iter().map(|c| c.name.as_str()).collect();
-        assert_eq!((task.cluster.as_str(), names), ("", vec!["a"]));
-        assert!(Task::parse(br#"{"Containers":null}"#).unwrap().containers.is_empty());
+        let names: Vec<_> = task.containers.readable.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!((task.cluster.as_str(), names, task.containers.unreadable), ("", vec!["a"], 5));
+        let none = Task::parse(br#"{"Containers":null}"#).unwrap().containers;
+        assert_eq!((none.readable.len(), none.unreadable), (0, 0));
+    }
+
+    #[test]
+    fn a_bad_field_costs_only_itself() {
+        let json = br#"{"Limits":7,"EphemeralStorageMetrics":{"Utilized":-1},"ClockDrift":{"ClockErrorBound":1e999},
+            "Containers":[{"Name":"a","ExitCode":1.5,"RestartCount":-1,"Health":["HEALTHY"],"LogOptions":7},{"Name":"b"}]}"#;
+        let task = Task::parse(json).unwrap();
+        let names: Vec<_> = task.containers.readable.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!((names, task.malformed_fields()), (vec!["a", "b"], 7));
     }
 
     #[test]
@@ -187,7 +258,7 @@ mod tests {
             (b"", "line 1 column 0"),
             (b"[]", "line 1 column 0"),
             (b"null", "line 1 column"),
-            (b"{\"Limits\":7}", "line 1 column 11"),
+            (b"{\"Family\":7}", "line 1 column 11"),
         ] {
             let error = Task::parse(json).unwrap_err().to_string();
             assert!(error.contains("/task ") && error.contains(want), "{error}");

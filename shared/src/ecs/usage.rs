@@ -1,6 +1,7 @@
 //! What a container or a whole task uses: the numbers behind the metrics, and the formulas that give them.
 
 use super::{
+    field::{Amount, Field},
     stats::{Counters, Rates, Stats},
     task::{Limits, Task},
 };
@@ -87,20 +88,25 @@ impl Usage {
         }
     }
 
-    /// What a task uses: the sum over its containers, against the task's own limits where it has some.
-    pub(super) fn of_task(task: &Task, containers: &[Self]) -> Self {
+    /// What a task uses: the sum over its containers, against the task's own limits where it has some. `None` where these
+    /// can't be read: the containers' would be the wrong ones.
+    pub(super) fn of_task(task: &Task, containers: &[Self]) -> Option<Self> {
+        let limits = match task.limits {
+            Field::Absent => Limits::default(),
+            Field::Read(limits) => limits,
+            Field::Malformed => return None,
+        };
         let mut total = containers.iter().fold(Self::default(), |sum, one| sum.plus(one));
         total.network = Network::of_task(task.shares_interface(), containers);
-        let limits = task.limits.unwrap_or_default();
         if let Some(memory) = limits.memory {
             total.memory.reserved_mib = memory;
         }
-        if let Some(vcpus) = limits.cpu {
+        if let Some(Amount(vcpus)) = limits.cpu {
             total.cpu.reserved = vcpus * CPU_UNITS_PER_VCPU;
         }
         let has_limit = total.cpu.reserved > 0.0;
         total.cpu.utilized = if has_limit { total.cpu.vcpu * CPU_UNITS_PER_VCPU } else { 0.0 };
-        total
+        Some(total)
     }
 
     /// All but the network, which [`Network::of_task`] adds up.
@@ -146,7 +152,7 @@ impl Memory {
 impl Cpu {
     /// All zero but `reserved` unless both this measurement and the one before it are there.
     fn of_container(limits: Limits, stats: &Stats) -> Self {
-        let reserved = limits.cpu.unwrap_or(0.0);
+        let reserved = limits.cpu.unwrap_or_default().0;
         let now = stats.cpu_stats.as_ref().and_then(|cpu| Some((cpu, cpu.cpu_usage.as_ref()?)));
         let before = stats.precpu_stats.as_ref().and_then(|cpu| cpu.cpu_usage.as_ref());
         let (Some((cpu, usage)), Some(before)) = (now, before) else {
@@ -252,6 +258,7 @@ impl Rate {
 
 impl From<Rates> for Rate {
     fn from(rates: Rates) -> Self {
-        Self { rx: rates.rx_bytes_per_sec.unwrap_or(0.0), tx: rates.tx_bytes_per_sec.unwrap_or(0.0) }
+        let or_zero = |rate: Option<Amount>| rate.unwrap_or_default().0;
+        Self { rx: or_zero(rates.rx_bytes_per_sec), tx: or_zero(rates.tx_bytes_per_sec) }
     }
 }

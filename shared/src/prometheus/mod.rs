@@ -79,7 +79,7 @@ pub mod reason {
 }
 
 impl Translation {
-    fn count_drop(&mut self, reason: &'static str, points: u64) {
+    pub(crate) fn count_drop(&mut self, reason: &'static str, points: u64) {
         match self.dropped.iter_mut().find(|drop| drop.reason == reason) {
             Some(drop) => drop.points += points,
             None if points > 0 => self.dropped.push(Drop { reason, points }),

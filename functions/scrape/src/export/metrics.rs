@@ -1,7 +1,8 @@
 //! The metrics share -> remote-write requests.
 
 use siphon_core::{
-    ecs, prometheus,
+    ecs,
+    prometheus::{self, Translation},
     remote_write::{Limits, Packer, Request, Weight},
     series::{Batch, LabelSets},
     units::UnixMillis,
@@ -81,20 +82,18 @@ impl<'a> Translators<'a> {
         record: &'a Record,
         dropped: &mut Reasons,
     ) -> Result<Batch, Box<dyn std::error::Error>> {
-        match record.kind {
+        let translation = match record.kind {
             Kind::Ecs => {
                 let reading = Reading::decode(record.payload.clone())?;
-                Ok(self.ecs.translate(&reading, record.arrived, &mut self.sets)?)
+                self.ecs.translate(&reading, record.arrived, &mut self.sets)?
             }
-            Kind::OtlpMetrics => {
-                let translation = self.otlp.translate(&record.payload, &mut self.sets)?;
-                for drop in translation.dropped {
-                    dropped.add(drop.reason, drop.points);
-                }
-                Ok(translation.batch)
-            }
-            Kind::OtlpTraces => Ok(Batch::default()), // of the other share
+            Kind::OtlpMetrics => self.otlp.translate(&record.payload, &mut self.sets)?,
+            Kind::OtlpTraces => Translation::default(), // of the other share
+        };
+        for drop in translation.dropped {
+            dropped.add(drop.reason, drop.points);
         }
+        Ok(translation.batch)
     }
 }
 
