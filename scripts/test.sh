@@ -158,6 +158,15 @@ run_tests() {
         "$log"
 }
 
+# libFuzzer is C++.
+run_fuzz() {
+    if command -v c++ >/dev/null || apt_install g++; then
+        scripts/fuzz.sh 20
+    else
+        skip "fuzz targets: no C++ compiler (install the package g++); their seeds and regressions were tested"
+    fi
+}
+
 check_template() {
     sam validate --lint
     local architecture
@@ -185,6 +194,7 @@ step "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
 step "docs" check_docs
 step "build" build
 step "tests" run_tests
+step "fuzz" run_fuzz
 step "SAM template" check_template
 
 printf '\nAll checks passed in %s s.' $((SECONDS - begun))

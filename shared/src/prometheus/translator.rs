@@ -39,7 +39,8 @@ impl<'a> Translator<'a> {
     /// sets go into `sets`: give the same one every time.
     ///
     /// # Errors
-    /// [`Fault`] if the bytes are no such request: nothing of it is translated.
+    /// [`Fault`] if the bytes are no such request: nothing of it is translated. What a later field replaces is not read,
+    /// so a fault in it is not found here; [`check::metrics`] finds it.
     pub fn translate(&mut self, request: &'a [u8], sets: &mut LabelSets) -> Result<Translation, Fault> {
         let mut out = Translation::default();
         match self.request(request, sets, &mut out) {

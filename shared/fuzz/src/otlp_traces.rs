@@ -1,0 +1,73 @@
+//! `ExportTraceServiceRequest`: the agent's check, documents, and requests to the OTLP endpoint.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use prost::Message;
+use serde_json::Value as Json;
+use siphon_core::{
+    otlp::{TraceRequest, check},
+    xray::{self, Document, MAX_DOCUMENT_BYTES},
+};
+
+use crate::seeds::golden;
+
+pub(crate) fn seeds() -> Vec<(String, Vec<u8>)> {
+    golden("traces", ".pb")
+}
+
+pub(crate) fn run(bytes: &[u8]) -> bool {
+    let checked = check::traces(bytes);
+    let decoded = TraceRequest::decode(bytes);
+    assert_eq!(checked.is_ok(), decoded.is_ok(), "{checked:?} {decoded:?}");
+    let (Ok(spans), Ok(request)) = (checked, decoded) else { return false };
+    documents(&request, spans, &xray::Options::default());
+    let indexed_attributes = BTreeSet::from(["a".to_owned(), "otel.resource.a".to_owned()]);
+    let log_groups = vec!["group".to_owned()];
+    documents(&request, spans, &xray::Options { indexed_attributes, index_all: false, log_groups });
+    documents(&request, spans, &xray::Options { index_all: true, ..xray::Options::default() });
+    as_they_are(bytes, spans);
+    true
+}
+
+fn documents(request: &TraceRequest, spans: u64, options: &xray::Options) {
+    let made = xray::documents(request, options);
+    let dropped: u64 = made.dropped.iter().map(|drop| drop.spans).sum();
+    let documents = made.documents.len() as u64;
+    assert!(dropped <= spans && spans - dropped <= documents && documents <= 2 * spans, "spans are lost");
+    assert_eq!(xray::calls(&made.documents).map(<[_]>::len).sum::<usize>(), made.documents.len());
+    for document in &made.documents {
+        check_document(document);
+        if let Some(renamed) = xray::renamed(document) {
+            check_document(&renamed);
+        }
+    }
+}
+
+/// What X-Ray demands of every document.
+fn check_document(document: &Document) {
+    assert!(document.json.len() <= MAX_DOCUMENT_BYTES, "{} bytes", document.json.len());
+    let json: Json = serde_json::from_str(&document.json).expect("a document is JSON");
+    let is_hex = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    assert!(document.id.len() == 16 && is_hex(&document.id), "{}", document.id);
+    assert_eq!(json["id"], document.id.as_str());
+    assert_eq!(json["trace_id"], document.trace_id.as_str());
+    let parts: Vec<_> = document.trace_id.split('-').map(str::len).collect();
+    assert_eq!(parts, [1, 8, 24], "{}", document.trace_id);
+    let name = json["name"].as_str().expect("a segment has a name");
+    assert!((1..=200).contains(&name.chars().count()), "{name:?}");
+    // Any numbers: both are the application's.
+    assert!(json["start_time"].is_number(), "{json}");
+    assert!(json["end_time"].is_number() != (json["in_progress"] == true), "{json}");
+    if let Some(annotations) = json["annotations"].as_object() {
+        assert!(annotations.len() <= 50, "{} annotations", annotations.len());
+    }
+}
+
+fn as_they_are(bytes: &[u8], spans: u64) {
+    let limits = xray::otlp::Limits::default();
+    let read = xray::otlp::read(&Bytes::copy_from_slice(bytes), None, &limits).expect("as the check says");
+    let dropped: u64 = read.dropped.iter().map(|drop| drop.spans).sum();
+    assert_eq!(read.spans.len() as u64 + dropped, spans, "spans are lost");
+    let _ = xray::otlp::partial_success(bytes);
+}
