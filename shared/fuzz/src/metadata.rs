@@ -39,8 +39,8 @@ fn read(task: &[u8], stats: &[u8]) -> bool {
     let options = ecs::Options { filter: MetricFilter::All, ..ecs::Options::default() };
     let mut sets = LabelSets::default();
     match ecs::Translator::new(&options).translate(&reading, UnixMillis(1_795_400_000_000), &mut sets) {
-        Ok(batch) => {
-            sendable::check(batch, &sets);
+        Ok(made) => {
+            sendable::check(made.batch, &sets);
             true
         }
         Err(error) => {
