@@ -39,7 +39,9 @@ pub struct Agent {
     pub ledger: RefCell<Ledger>,
     /// Which task this is, once known.
     pub identity: RefCell<Option<Identity>>,
-    /// Told to stop, and the last reading is taken.
+    /// The id of its own container, once known.
+    pub container: RefCell<Option<String>>,
+    /// Told to stop, and a reading is taken since.
     pub stopping: Cell<bool>,
     /// Memory of OTLP bodies in flight.
     pub bodies: Rc<Budget>,
@@ -74,6 +76,7 @@ impl Agent {
             spool: RefCell::new(Spool::new(settings.spool_max_bytes)),
             ledger: RefCell::default(),
             identity: RefCell::default(),
+            container: RefCell::default(),
             stopping: Cell::new(false),
             bodies: Rc::new(Budget::new(settings.otlp_max_body_bytes + SMALL_BODIES_BYTES)),
             acked: Notify::new(),

@@ -126,12 +126,18 @@ impl Handout {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             boot: self.agent.boot,
             now: now(),
-            container: self.agent.settings.metadata.as_ref().map_or("", |uri| uri.container()).to_owned(),
+            container: self.container(),
             stopping: self.agent.stopping.get(),
             metrics: selection.metrics_head,
             traces: selection.traces_head,
             counts: ledger.counts(),
         }
+    }
+
+    /// Until the endpoint has told it, what Fargate makes the end of its URI of. On EC2 that is some other id.
+    fn container(&self) -> String {
+        let of_uri = || self.agent.settings.metadata.as_ref().map_or("", |uri| uri.container()).to_owned();
+        self.agent.container.borrow().clone().unwrap_or_else(of_uri)
     }
 }
 

@@ -1,16 +1,21 @@
-//! The end: a signal, the last reading, serving on until drained or out of grace.
+//! The end: a signal, the last reading, serving on until drained or out of grace, and meanwhile a reading each time that
+//! another container ends.
 
-use std::{io, rc::Rc};
+use std::{io, rc::Rc, time::Duration};
 
 use log::{info, warn};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
-    task::JoinHandle,
+    task::{JoinHandle, spawn_local},
     time::timeout,
 };
 
-use crate::agent::Agent;
+use crate::{agent::Agent, receivers::ecs};
+
+/// ECS tells all containers to stop at once. For so long even a drained agent stays while others run, for their last
+/// words and exit codes.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// SIGTERM, as ECS sends it, and SIGINT, as a terminal does.
 pub struct Signals {
@@ -36,8 +41,8 @@ impl Signals {
     }
 }
 
-/// After the first signal: returns when the last reading is taken and everything is acknowledged, when the grace is
-/// over, or at a second signal. What arrives meanwhile is still taken.
+/// After the first signal: returns when a reading is taken, the other containers have ended or had time for last words, and
+/// everything is acknowledged; when the grace is over; or at a second signal. What arrives meanwhile is still taken.
 pub async fn drain(
     agent: &Rc<Agent>,
     signals: &mut Signals,
@@ -48,6 +53,10 @@ pub async fn drain(
     let drained = async {
         let _ = sampler.await;
         agent.stopping.set(true);
+        if let Some(endpoint) = agent.settings.metadata.clone() {
+            let ends = spawn_local(ecs::see_ends(Rc::clone(agent), endpoint));
+            let _ = timeout(LAST_WORDS, ends).await; // it goes on while records are to be handed out
+        }
         agent.drained().await;
     };
     tokio::select! {

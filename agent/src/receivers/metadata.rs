@@ -1,13 +1,17 @@
 //! The task metadata endpoint, version 4: plain HTTP within the task
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4.html>).
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::{net::TcpStream, time::Instant};
 
@@ -82,7 +86,7 @@ impl Failure {
 }
 
 impl Endpoint {
-    /// The last segment of the path: the id of the agent's own container.
+    /// The last segment of the path: on Fargate the id of the agent's own container, elsewhere an id of the endpoint's.
     #[must_use]
     pub fn container(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
@@ -94,7 +98,7 @@ impl Endpoint {
     /// [`Failure`]
     pub async fn task(&self, deadline: Instant) -> Result<(Vec<u8>, String), Failure> {
         let body = self.get("/task", deadline).await?;
-        let arn = task_arn(&object(&body)?)?;
+        let arn = text(&object(&body)?, "TaskARN")?;
         Ok((body, arn))
     }
 
@@ -106,6 +110,15 @@ impl Endpoint {
         let body = self.get("/task/stats", deadline).await?;
         object(&body)?;
         Ok(body)
+    }
+
+    /// The id of the agent's own container, as `/task` has it too.
+    ///
+    /// # Errors
+    /// [`Failure`]
+    pub async fn own_id(&self, deadline: Instant) -> Result<String, Failure> {
+        let body = self.get("", deadline).await?;
+        text(&object(&body)?, "DockerId")
     }
 
     async fn get(&self, path: &str, deadline: Instant) -> Result<Vec<u8>, Failure> {
@@ -164,9 +177,32 @@ fn object(body: &[u8]) -> Result<BTreeMap<String, &RawValue>, Failure> {
     serde_json::from_str(text).map_err(|error| Failure::Invalid(format!("no JSON object: {error}")))
 }
 
-fn task_arn(task: &BTreeMap<String, &RawValue>) -> Result<String, Failure> {
-    let arn = task.get("TaskARN").and_then(|value| serde_json::from_str::<String>(value.get()).ok());
-    arn.filter(|arn| !arn.is_empty()).ok_or_else(|| Failure::Invalid("no TaskARN in it".to_owned()))
+fn text(object: &BTreeMap<String, &RawValue>, name: &str) -> Result<String, Failure> {
+    let text = object.get(name).and_then(|value| serde_json::from_str::<String>(value.get()).ok());
+    text.filter(|text| !text.is_empty()).ok_or_else(|| Failure::Invalid(format!("no {name} in it")))
+}
+
+/// The ids of the containers of an answer of `/task` that still run, but for `own` and those that ECS adds to a task and
+/// ends after all others, such as the pause container. What can't be read doesn't run.
+#[must_use]
+pub fn running(task: &[u8], own: &str) -> BTreeSet<String> {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "PascalCase", default)]
+    struct Container {
+        docker_id: String,
+        known_status: String,
+        r#type: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Task<'a> {
+        #[serde(borrow)]
+        containers: Vec<&'a RawValue>,
+    }
+    let entries = serde_json::from_slice::<Task<'_>>(task).map(|task| task.containers).unwrap_or_default();
+    let containers = entries.into_iter().filter_map(|c| serde_json::from_str::<Container>(c.get()).ok());
+    let is_ours = |c: &Container| matches!(c.r#type.as_str(), "" | "NORMAL") && c.docker_id != own;
+    containers.filter(|c| is_ours(c) && c.known_status == "RUNNING").map(|c| c.docker_id).collect()
 }
 
 #[cfg(test)]
@@ -199,10 +235,29 @@ mod tests {
 
     #[test]
     fn a_task_has_an_arn() {
-        let arn = |body| task_arn(&object(body).unwrap());
+        let arn = |body| text(&object(body).unwrap(), "TaskARN");
         assert_eq!(arn(br#"{"TaskARN":"arn:\u0061ws"}"#).unwrap(), "arn:aws");
         for body in [&b"{}"[..], br#"{"TaskARN":""}"#, br#"{"TaskARN":7}"#, br#"{"TaskARN":null}"#] {
             assert!(arn(body).is_err());
+        }
+    }
+    #[test]
+    fn others_run_until_they_have_stopped() {
+        let container = |id: &str, kind: &str, status: &str| {
+            format!(r#"{{"DockerId":"{id}","Type":"{kind}","KnownStatus":"{status}"}}"#)
+        };
+        let entries = [
+            container("app", "NORMAL", "RUNNING"),
+            container("old", "", "RUNNING"),
+            container("own", "NORMAL", "RUNNING"),
+            container("done", "NORMAL", "STOPPED"),
+            container("pause", "CNI_PAUSE", "RUNNING"),
+            "7".to_owned(),
+        ];
+        let task = format!(r#"{{"TaskARN":"arn","Containers":[{}]}}"#, entries.join(","));
+        assert_eq!(running(task.as_bytes(), "own"), ["app", "old"].map(str::to_owned).into());
+        for task in ["{}", r#"{"Containers":null}"#, "", r#"{"Containers":[]}"#] {
+            assert!(running(task.as_bytes(), "own").is_empty(), "{task}");
         }
     }
 }

@@ -30,6 +30,8 @@ pub(crate) enum Mood {
 struct State {
     task: Mood,
     stats: Mood,
+    /// Of the agent's own container.
+    own: Mood,
     readings: u64,
 }
 
@@ -43,7 +45,12 @@ pub(crate) struct Metadata {
 impl Metadata {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let state = Arc::new(Mutex::new(State { task: Mood::Good, stats: Mood::Good, readings: 0 }));
+        let state = Arc::new(Mutex::new(State {
+            task: Mood::Good,
+            stats: Mood::Good,
+            own: Mood::Status(404),
+            readings: 0,
+        }));
         let metadata = Self { address: listener.local_addr().unwrap(), state };
         let served = metadata.clone();
         std::thread::spawn(move || {
@@ -64,6 +71,10 @@ impl Metadata {
         (state.task, state.stats) = (task, stats);
     }
 
+    pub(crate) fn set_own(&self, own: Mood) {
+        self.state.lock().unwrap().own = own;
+    }
+
     pub(crate) fn readings(&self) -> u64 {
         self.state.lock().unwrap().readings
     }
@@ -79,6 +90,8 @@ impl Metadata {
                 (state.stats, format!(r#"{{"reading":{}}}"#, state.readings))
             } else if request.starts_with("GET /v4/container-1/task HTTP/1.1\r\n") {
                 (state.task, format!(r#"{{"TaskARN":"{TASK_ARN}","Containers":[]}}"#))
+            } else if request.starts_with("GET /v4/container-1 HTTP/1.1\r\n") {
+                (state.own, String::new())
             } else {
                 (Mood::Status(404), String::new())
             }

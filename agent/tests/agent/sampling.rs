@@ -85,3 +85,12 @@ fn an_endpoint_that_never_answers_is_given_up_after_a_while() {
     metadata.set(Mood::Good, Mood::Good);
     eventually("a reading", || (puller.count("accepted_records", "ecs", "") > before).then_some(()));
 }
+
+/// On EC2 the URI ends in an id of the endpoint's own.
+#[test]
+fn the_agent_learns_which_container_it_is() {
+    let metadata = Metadata::start();
+    metadata.set_own(Mood::Body(r#"{"DockerId":"5f1e","Name":"siphon-agent"}"#));
+    let (_agent, puller) = Agent::known(&metadata, &[]);
+    eventually("its container's id", || (puller.pull().ok()?.head.container == "5f1e").then_some(()));
+}

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use siphon_core::wire::Reading;
+
 use crate::{
     eventually,
     http::{connect, receive, request},
@@ -70,6 +72,44 @@ fn a_stopping_agent_waits_for_a_body_on_its_way_in_but_not_for_a_broken_one() {
     let end = Instant::now();
     assert_eq!(eventually("its end", || agent.exit_code()), 0);
     assert!(end.elapsed() < Duration::from_secs(8), "no time-out had to end it");
+}
+
+const RUNNING: &str = r#"{"TaskARN":"arn:aws:ecs:eu-central-1:111122223333:task/shop/0123456789abcdef0123456789abcdef",
+    "Containers":[{"DockerId":"app","Type":"NORMAL","KnownStatus":"RUNNING"},{"DockerId":"container-1","KnownStatus":"RUNNING"}]}"#;
+const STOPPED: &str = r#"{"TaskARN":"arn:aws:ecs:eu-central-1:111122223333:task/shop/0123456789abcdef0123456789abcdef",
+    "Containers":[{"DockerId":"app","Type":"NORMAL","KnownStatus":"STOPPED","ExitCode":137},{"DockerId":"container-1","KnownStatus":"RUNNING"}]}"#;
+
+#[test]
+fn a_container_that_ends_after_the_signal_is_seen_to_end() {
+    let metadata = Metadata::start();
+    metadata.set(Mood::Body(RUNNING), Mood::Good);
+    let (mut agent, puller) = Agent::known(&metadata, &[("SIPHON_SAMPLE_INTERVAL", "1h")]);
+    agent.signal("TERM");
+    let page = eventually("stopping", || puller.pull().ok().filter(|page| page.head.stopping));
+    puller.ack(&page).unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(agent.exit_code(), None, "drained, but the application may have last words");
+    metadata.set(Mood::Body(STOPPED), Mood::Good);
+    let page = eventually("a reading", || puller.pull().ok().filter(|page| !page.records.is_empty()));
+    let reading = Reading::decode(page.records[0].payload.clone()).unwrap();
+    assert_eq!((page.records.len(), &reading.task[..]), (1, STOPPED.as_bytes()));
+    assert!(page.head.stopping);
+    puller.ack(&page).unwrap();
+    assert_eq!(eventually("its end", || agent.exit_code()), 0);
+    assert_eq!(metadata.readings(), 3, "the first, the last, and that of the end");
+}
+
+#[test]
+fn a_drained_agent_does_not_wait_for_ever_for_a_container_that_runs_on() {
+    let metadata = Metadata::start();
+    metadata.set(Mood::Body(RUNNING), Mood::Good);
+    let (mut agent, puller) = Agent::known(&metadata, &[("SIPHON_SAMPLE_INTERVAL", "1h")]);
+    agent.signal("TERM");
+    let page = eventually("stopping", || puller.pull().ok().filter(|page| page.head.stopping));
+    puller.ack(&page).unwrap();
+    let acked = Instant::now();
+    assert_eq!(eventually("its end", || agent.exit_code()), 0);
+    assert!(acked.elapsed() < Duration::from_secs(8), "{:?}", acked.elapsed());
 }
 
 #[test]

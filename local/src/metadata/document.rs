@@ -6,7 +6,7 @@ use super::container::{Container, Counters};
 use crate::{
     aws::REGION,
     clock,
-    tasks::{Identity, Task},
+    tasks::{AGENT_CONTAINER, Identity, Status, Task},
 };
 
 const MIB: u64 = 1 << 20;
@@ -37,7 +37,38 @@ pub(super) fn task(task: &Task, identity: &Identity, containers: &[Container; 2]
     })
 }
 
+/// The application ends when its task is stopped; the agent then still serves.
+pub(super) fn has_stopped(task: &Task, container: &Container) -> bool {
+    task.status() != Status::Running && container.name != AGENT_CONTAINER
+}
+
 pub(super) fn container(task: &Task, identity: &Identity, container: &Container) -> Value {
+    let mut shown = always(task, identity, container);
+    if let (Value::Object(shown), Value::Object(state)) = (&mut shown, state(task, container)) {
+        shown.extend(state);
+    }
+    shown
+}
+
+fn state(task: &Task, container: &Container) -> Value {
+    if has_stopped(task, container) {
+        let finished_at = clock::rfc3339(container.latest().at);
+        json!({
+            "DesiredStatus": "STOPPED", "KnownStatus": "STOPPED", "ExitCode": 0, "FinishedAt": finished_at,
+        })
+    } else if container.name == AGENT_CONTAINER {
+        json!({ "DesiredStatus": "RUNNING", "KnownStatus": "RUNNING" })
+    } else {
+        json!({
+            "DesiredStatus": "RUNNING",
+            "KnownStatus": "RUNNING",
+            "RestartCount": 0,
+            "Health": { "status": "HEALTHY", "statusSince": container.started_at(), "exitCode": 0 },
+        })
+    }
+}
+
+fn always(task: &Task, identity: &Identity, container: &Container) -> Value {
     json!({
         "DockerId": container.docker_id,
         "Name": container.name,
@@ -51,8 +82,6 @@ pub(super) fn container(task: &Task, identity: &Identity, container: &Container)
             "com.amazonaws.ecs.task-definition-family": identity.family,
             "com.amazonaws.ecs.task-definition-version": identity.revision,
         },
-        "DesiredStatus": "RUNNING",
-        "KnownStatus": "RUNNING",
         "Limits": { "CPU": container.cpu_units, "Memory": container.memory_mib },
         "CreatedAt": clock::rfc3339(container.created_at),
         "StartedAt": container.started_at(),

@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     clock, lock,
-    tasks::{AGENT_CONTAINER, Task},
+    tasks::{AGENT_CONTAINER, Status, Task},
 };
 use container::{Container, Spread, Usage};
 
@@ -78,8 +78,10 @@ impl Metadata {
                 self.tasks.iter().zip(&mut spreads).zip(containers.iter_mut())
             {
                 let requests = spread.next(task.requests.load(Ordering::Relaxed));
-                let usage = Usage::of_application(task.index, requests, application.latest(), now);
-                application.read(now, &usage);
+                if task.status() == Status::Running {
+                    let usage = Usage::of_application(task.index, requests, application.latest(), now);
+                    application.read(now, &usage);
+                }
                 agent.read(now, &Usage::of_process(task.agent_pid.load(Ordering::Relaxed), agent.latest()));
             }
         }
@@ -118,8 +120,11 @@ async fn task(State(metadata): State<Arc<Metadata>>, Path(container): Path<Strin
 }
 
 async fn task_stats(State(metadata): State<Arc<Metadata>>, Path(container): Path<String>) -> Response {
-    metadata.find(&container, |_, containers, _| {
-        Some(containers.iter().map(|c| (c.docker_id.clone(), document::stats(c))).collect())
+    metadata.find(&container, |task, containers, _| {
+        let stats = |c: &Container| {
+            if document::has_stopped(task, c) { Value::Null } else { document::stats(c) }
+        };
+        Some(containers.iter().map(|c| (c.docker_id.clone(), stats(c))).collect())
     })
 }
 
@@ -150,5 +155,20 @@ mod tests {
             assert!(uri.ends_with(own["DockerId"].as_str().unwrap()));
         }
         assert!(client.get(&format!("http://{}/v4/other/task", metadata.address())).await.is_err());
+    }
+    #[tokio::test]
+    async fn the_application_ends_when_its_task_is_stopped() {
+        let tasks = Arc::new(lay_out(1, false, None, UnixMillis(1_795_000_000_000)).unwrap());
+        let metadata = Metadata::start(Arc::clone(&tasks)).await.unwrap();
+        let (client, uri) = (HttpClient::new(), metadata.agent_uri(&tasks[0]));
+        tasks[0].set_status(Status::Stopping);
+        let task: Value = serde_json::from_slice(&client.get(&format!("{uri}/task")).await.unwrap()).unwrap();
+        let [application, agent] = [0, 1].map(|n| &task["Containers"][n]);
+        assert_eq!((&application["KnownStatus"], &application["ExitCode"]), (&"STOPPED".into(), &0.into()));
+        assert_eq!((&agent["KnownStatus"], &agent["ExitCode"]), (&"RUNNING".into(), &Value::Null));
+        let stats = client.get(&format!("{uri}/task/stats")).await.unwrap();
+        let stats: Value = serde_json::from_slice(&stats).unwrap();
+        assert!(stats[application["DockerId"].as_str().unwrap()].is_null());
+        assert!(stats[agent["DockerId"].as_str().unwrap()].is_object());
     }
 }

@@ -21,11 +21,12 @@ pub struct PageHead {
     pub boot: BootId,
     /// The agent's clock.
     pub now: UnixMillis,
-    /// The last path segment of the agent's own metadata URI: its container's id, or empty.
+    /// The id of the agent's own container. Until it is known, the last path segment of the agent's metadata URI, which
+    /// is that id on Fargate; or empty.
     #[serde(default)]
     pub container: String,
-    /// True once the agent was told to stop and has taken its last reading: nothing will be added but what
-    /// applications still send.
+    /// True once the agent was told to stop and has taken a reading since: nothing will be added but what applications
+    /// still send, and a reading each time that a container ends.
     #[serde(default)]
     pub stopping: bool,
     /// The metrics share after this page.
