@@ -106,7 +106,7 @@ mod tests {
         let labels = [("__name__", "ecs_task_cpu_utilized_None"), ("aws_ecs_task_arn", "t")]
             .map(|(name, value)| Label { name: name.into(), value: value.into() });
         for at in (0..700).rev() {
-            store.samples(&Labels::unchecked(&labels), &[Sample { at: UnixMillis(at), value: 1.0 }]);
+            store.samples(&Labels::unchecked(&labels), &[Sample::new(UnixMillis(at), 1.0)]);
         }
         let points = &store.task("t")["ecs_task_cpu_utilized"];
         assert_eq!((points.len(), points[0].at, points[599].at), (600, UnixMillis(100), UnixMillis(699)));

@@ -9,7 +9,7 @@ use siphon_core::{
     ecs::{self, Identity, MetricFilter},
     otlp::*,
     prometheus,
-    remote_write::{Limits, Packer},
+    remote_write::{Limits, Packer, Version},
     series::{Batch, LabelSets},
     units::UnixMillis,
     wire::Reading,
@@ -152,7 +152,8 @@ fn any_metric() -> impl Strategy<Value = Metric> {
         }),
         any_summary_points().prop_map(|points| MetricData::Summary(Summary { points })),
     ];
-    (any_text(), any_text(), option::of(data)).prop_map(|(name, unit, data)| Metric { name, unit, data })
+    (any_text(), any_text(), any_text(), option::of(data))
+        .prop_map(|(name, description, unit, data)| Metric { name, description, unit, data })
 }
 
 fn any_request() -> impl Strategy<Value = MetricsRequest> {
@@ -187,7 +188,7 @@ fn assert_sendable(mut batch: Batch, sets: &LabelSets) -> Result<(), TestCaseErr
         );
         prop_assert!(one.samples.is_sorted_by_key(|(_, s)| s.at));
     }
-    let (sent, dropped) = Packer::new(&Limits::default()).requests(&mut batch, sets);
+    let (sent, dropped) = Packer::new(&Limits::default(), Version::V1).requests(&mut batch, sets);
     prop_assert_eq!((sent.iter().map(|r| r.samples).sum::<usize>(), dropped), (made, vec![]));
     Ok(())
 }

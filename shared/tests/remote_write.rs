@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use prost::Message;
 use siphon_core::{
-    remote_write::{Drop, Limits, MAX_BODY_BYTES, Packer, Request, Weight, v1},
+    remote_write::{Drop, Limits, MAX_BODY_BYTES, Packer, Request, Version, Weight, v1},
     series::{
         Batch, BucketSpan, Buckets, Exemplar, Label, LabelSet, LabelSets, NativeHistogram, STALE, Sample,
     },
@@ -15,7 +15,7 @@ use siphon_core::{
 type Series = (LabelSet, Vec<Sample>);
 
 fn series(pairs: &[(&str, &str)], samples: &[(i64, f64)]) -> Series {
-    let sample = |(at, value): &(i64, f64)| Sample { at: UnixMillis(*at), value: *value };
+    let sample = |(at, value): &(i64, f64)| Sample::new(UnixMillis(*at), *value);
     (pairs.iter().copied().collect(), samples.iter().map(sample).collect())
 }
 
@@ -30,7 +30,7 @@ fn collected(series: &[Series]) -> (LabelSets, Batch) {
 
 fn requests(series: &[Series], limits: &Limits) -> (Vec<Request>, Vec<Drop>) {
     let (sets, mut batch) = collected(series);
-    Packer::new(limits).requests(&mut batch, &sets)
+    Packer::new(limits, Version::V1).requests(&mut batch, &sets)
 }
 
 fn decoded(request: &Request) -> v1::WriteRequest {
@@ -87,7 +87,7 @@ fn exemplars_and_native_histograms_are_sent() {
     batch.push_histogram(h, histogram);
     batch.push_exemplar(h, exemplar.clone());
     batch.push_exemplar(empty, exemplar);
-    let (sent, dropped) = Packer::new(&Limits::default()).requests(&mut batch, &sets);
+    let (sent, dropped) = Packer::new(&Limits::default(), Version::V1).requests(&mut batch, &sets);
     assert_eq!((sent[0].series, sent[0].samples, dropped), (1, 1, vec![]), "an example of nothing stays");
     let read = decoded(&sent[0]).timeseries.remove(0);
     assert_eq!((read.exemplars[0].value, read.exemplars[0].timestamp), (0.5, 7));
@@ -154,7 +154,7 @@ fn any_value() -> impl Strategy<Value = f64> {
 fn any_series() -> impl Strategy<Value = Vec<Series>> {
     let label = ("[a-d]{1,2}", "[x-z]{0,1}|é{40}");
     let labels = prop::collection::vec(label, 0..4).prop_map(|pairs| pairs.into_iter().collect::<LabelSet>());
-    let sample = (any::<i64>(), any_value()).prop_map(|(at, value)| Sample { at: UnixMillis(at), value });
+    let sample = (any::<i64>(), any_value()).prop_map(|(at, value)| Sample::new(UnixMillis(at), value));
     let samples = prop::collection::vec(sample, 0..12);
     prop::collection::vec((labels, samples), 0..20)
 }
@@ -220,7 +220,7 @@ proptest! {
         let (sets, mut batch) = collected(&series);
         let fits = Weight::default().plus(&mut batch, &sets).fits(&limits);
         let twice = Weight::default().plus(&mut batch, &sets).plus(&mut batch, &sets);
-        let (sent, dropped) = Packer::new(&limits).requests(&mut batch, &sets);
+        let (sent, dropped) = Packer::new(&limits, Version::V1).requests(&mut batch, &sets);
         prop_assert!(!fits || (sent.len() <= 1 && dropped.is_empty()));
         prop_assert!(fits || !twice.fits(&limits));
     }

@@ -28,7 +28,7 @@ pub(crate) fn spans(count: usize, name_bytes: usize) -> Vec<u8> {
 /// A metrics request of so many points.
 pub(crate) fn metrics(count: usize) -> Vec<u8> {
     let data = Some(MetricData::Gauge(Gauge { points: vec![NumberPoint::default(); count] }));
-    let metric = Metric { name: "queue.length".to_owned(), unit: String::new(), data };
+    let metric = Metric { name: "queue.length".to_owned(), data, ..Metric::default() };
     let scope_metrics = vec![ScopeMetrics { scope: None, metrics: vec![metric] }];
     MetricsRequest { resource_metrics: vec![ResourceMetrics { resource: None, scope_metrics }] }
         .encode_to_vec()

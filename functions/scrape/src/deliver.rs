@@ -141,7 +141,8 @@ impl Delivering<'_> {
     async fn metrics(&self, amp: &Amp, deadline: Deadline, counts: bool) -> Written {
         let mut written = Written::default();
         let oldest = now().plus(-millis(OLDEST_SAMPLE));
-        for Delivery { items, completes } in self.export.metrics(oldest, counts, Limits::default()) {
+        let deliveries = self.export.metrics(oldest, counts, Limits::default(), amp.version());
+        for Delivery { items, completes } in deliveries {
             for request in items {
                 match amp.write(request, deadline, &mut written.tally).await {
                     Ok(()) => {}

@@ -55,7 +55,8 @@ impl Context {
     /// [`StartError`]
     pub fn new(config: Config, aws: &SdkConfig) -> Result<Self, StartError> {
         let https = clients::https().map_err(StartError::Certificates)?;
-        let amp = Amp::new(https.clone(), config.prometheus_endpoint.clone(), aws);
+        let amp =
+            Amp::new(https.clone(), config.prometheus_endpoint.clone(), config.remote_write_version, aws);
         let amp = amp.ok_or(StartError::Aws)?;
         let traces = match config.traces_exporter {
             TracesExporter::XRay => Traces::Segments(Segments::new(aws_sdk_xray::Client::new(aws))),

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, ops::RangeInclusive};
 use http::Uri;
 use siphon_core::{
     ecs, prometheus,
+    remote_write::Version,
     settings::{Accepted, SettingErrors, Settings, flag, parsed, whole},
     wire::{MAX_PAGE_BYTES, signature::Key},
     xray,
@@ -21,6 +22,8 @@ pub struct Config {
     pub key: Key,
     /// The workspace's whole remote-write URL.
     pub prometheus_endpoint: Uri,
+    /// The best version of remote write that may be spoken there.
+    pub remote_write_version: Version,
     /// How records become series and documents.
     pub translation: Translation,
     /// As what traces are sent.
@@ -65,6 +68,8 @@ impl Config {
         let mut settings = Settings::new(look_up);
         let key = settings.required("SIPHON_KEY", key);
         let endpoint = settings.required("AWS_PROMETHEUS_ENDPOINT", remote_write_url);
+        let remote_write_version =
+            settings.read("SIPHON_REMOTE_WRITE_VERSION", Version::default(), remote_write_version);
         let translation = Translation::read(&mut settings);
         let traces_exporter =
             settings.read("SIPHON_TRACES_EXPORTER", TracesExporter::default(), traces_exporter);
@@ -77,6 +82,7 @@ impl Config {
         let config = key.zip(endpoint).map(|(key, prometheus_endpoint)| Self {
             key,
             prometheus_endpoint,
+            remote_write_version,
             translation,
             traces_exporter,
             xray_otlp_endpoint: xray_otlp_endpoint.or(xray_address),
@@ -115,6 +121,14 @@ fn key(text: &str) -> Result<Key, Accepted> {
 fn remote_write_url(text: &str) -> Result<Uri, Accepted> {
     url(text)
         .ok_or_else(|| Accepted("the workspace's remote-write URL, https://…/api/v1/remote_write".to_owned()))
+}
+
+fn remote_write_version(text: &str) -> Result<Version, Accepted> {
+    match text {
+        "1.0" => Ok(Version::V1),
+        "2.0" => Ok(Version::V2),
+        _ => Err(Accepted("1.0 or 2.0".to_owned())),
+    }
 }
 
 fn otlp_url(text: &str) -> Result<Uri, Accepted> {
@@ -161,6 +175,7 @@ mod tests {
         let required = [("SIPHON_KEY", key.as_str()), ("AWS_PROMETHEUS_ENDPOINT", URL)];
         let config = read(&required).unwrap();
         assert_eq!(config.prometheus_endpoint, URL);
+        assert_eq!(config.remote_write_version, Version::V1);
         assert_eq!((config.concurrent_agents, config.page_max_bytes), (16, 1_048_576));
         assert!(config.translation.ecs.suffixes && config.translation.prometheus.suffixes);
         assert!(!config.translation.xray.index_all);
@@ -194,6 +209,7 @@ mod tests {
         let bad = [
             ("SIPHON_KEY", "secret"),
             ("AWS_PROMETHEUS_ENDPOINT", "ws-1"),
+            ("SIPHON_REMOTE_WRITE_VERSION", "3"),
             ("SIPHON_ECS_METRICS", "ecs.task.luck"),
             ("SIPHON_CONCURRENT_AGENTS", "0"),
             ("SIPHON_PAGE_MAX_BYTES", "1"),

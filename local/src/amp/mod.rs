@@ -99,7 +99,7 @@ fn histogram(histogram: &Histogram) -> Point {
 impl Point {
     /// As the page shows it.
     fn sample(&self) -> Option<Sample> {
-        self.value().map(|value| Sample { at: UnixMillis(self.at), value })
+        self.value().map(|value| Sample::new(UnixMillis(self.at), value))
     }
 }
 

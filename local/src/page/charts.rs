@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     fn task(samples: &[(i64, f64)]) -> TaskSeries {
-        let points = samples.iter().map(|(s, value)| Sample { at: UnixMillis(s * 1000 + 7), value: *value });
+        let points = samples.iter().map(|(s, value)| Sample::new(UnixMillis(s * 1000 + 7), *value));
         BTreeMap::from([("ecs_task_cpu_utilized", points.collect())])
     }
 

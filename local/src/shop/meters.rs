@@ -106,7 +106,7 @@ fn request_attributes(method: &str, route: &str, status: i64) -> Vec<KeyValue> {
 }
 
 fn metric(name: &str, unit: &str, data: MetricData) -> Metric {
-    Metric { name: name.to_owned(), unit: unit.to_owned(), data: Some(data) }
+    Metric { name: name.to_owned(), unit: unit.to_owned(), data: Some(data), ..Metric::default() }
 }
 
 #[cfg(test)]

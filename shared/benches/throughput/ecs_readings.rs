@@ -3,7 +3,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput};
 use siphon_core::{
     ecs::{MetricFilter, Options, Translator},
-    remote_write::{Limits, Packer},
+    remote_write::{Limits, Packer, Version},
     series::{Batch, LabelSets},
     units::UnixMillis,
     wire::Reading,
@@ -52,6 +52,6 @@ pub(crate) fn translate(readings: &[Reading], options: &Options) -> usize {
         let at = UnixMillis(1_795_400_000_000 + n * SAMPLE_INTERVAL_MS);
         batch.append(translator.translate(reading, at, &mut sets).expect("the reading is good").batch);
     }
-    let (requests, _) = Packer::new(&Limits::default()).requests(&mut batch, &sets);
+    let (requests, _) = Packer::new(&Limits::default(), Version::V1).requests(&mut batch, &sets);
     requests.iter().map(|request| request.body.len()).sum()
 }

@@ -6,7 +6,7 @@ use siphon_core::{
     ecs::Identity,
     otlp::{MetricData, MetricsRequest},
     prometheus::{Options, Translator},
-    remote_write::{Limits, Packer},
+    remote_write::{Limits, Packer, Version},
     series::{Batch, LabelSets},
 };
 
@@ -43,7 +43,7 @@ pub(crate) fn bench(criterion: &mut Criterion<CpuTime>) {
 pub(crate) fn translate(records: &[Vec<u8>], options: &Options, identity: &Identity) -> usize {
     let mut sets = LabelSets::default();
     let mut translator = Translator::new(options, Some(identity));
-    let mut packer = Packer::new(&Limits::default());
+    let mut packer = Packer::new(&Limits::default(), Version::V1);
     let mut body_bytes = 0;
     for group in records.chunks(GROUP) {
         let mut batch = Batch::default();

@@ -1,7 +1,7 @@
 //! What every receiver demands of series, and that a request holds all of them.
 
 use siphon_core::{
-    remote_write::{Limits, Packer, v1},
+    remote_write::{Limits, Packer, Version, v1, v2},
     series::{Batch, LabelSets},
 };
 
@@ -9,15 +9,25 @@ use siphon_core::{
 pub(crate) fn check(mut batch: Batch, sets: &LabelSets) {
     let limits = Limits::default();
     let samples = batch.samples();
-    let (requests, dropped) = Packer::new(&limits).requests(&mut batch, sets);
-    let lost: u64 = dropped.iter().map(|drop| drop.samples).sum();
-    assert_eq!(requests.iter().map(|request| request.samples).sum::<usize>() as u64 + lost, samples as u64);
-    for request in requests {
-        let decoded = v1::decode(&request.body, limits.body_bytes).expect("a request can be read");
-        let held: usize = decoded.timeseries.iter().map(|s| s.samples.len() + s.histograms.len()).sum();
-        assert_eq!(held, request.samples);
-        decoded.timeseries.iter().for_each(check_series);
+    for version in [Version::V1, Version::V2] {
+        let (requests, dropped) = Packer::new(&limits, version).requests(&mut batch, sets);
+        let lost: u64 = dropped.iter().map(|drop| drop.samples).sum();
+        let sent: usize = requests.iter().map(|request| request.samples).sum();
+        assert_eq!(sent as u64 + lost, samples as u64);
+        for request in requests {
+            let (unpacked, _) = request.unpack().expect("a request can be read");
+            assert_eq!(unpacked.samples(), request.samples);
+            match version {
+                Version::V1 => check_v1(&request.body, &limits),
+                Version::V2 => _ = v2::decode(&request.body, limits.body_bytes).expect("within the limits"),
+            }
+        }
     }
+}
+
+fn check_v1(body: &[u8], limits: &Limits) {
+    let decoded = v1::decode(body, limits.body_bytes).expect("within the limits");
+    decoded.timeseries.iter().for_each(check_series);
 }
 
 fn check_series(series: &v1::TimeSeries) {

@@ -1,6 +1,6 @@
 //! The metrics, and how a reading becomes their series.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -15,9 +15,9 @@ use super::{
 use crate::{
     prometheus::{
         Translation,
-        names::{Kind, metric_name},
+        names::{Kind, metric_name, unit_name},
     },
-    series::{Base, LabelSet, LabelSets, NAME, SeriesId},
+    series::{Base, LabelSet, LabelSets, Metadata, MetricKind, NAME, SeriesId},
     units::UnixMillis,
 };
 
@@ -144,6 +144,7 @@ struct Kept {
     /// In Prometheus.
     name: String,
     label: Option<(&'static str, &'static str)>,
+    metadata: Arc<Metadata>,
 }
 
 /// What becomes of measurements, worked out ahead, and the series that came of them.
@@ -166,7 +167,7 @@ impl Metrics {
             let Definition { name, unit, kind, label } = metric;
             let kept = options.filter.keeps(&name);
             let name = kept.then(|| metric_name(&name, unit, kind, options.suffixes))??;
-            Some(Kept { place, name, label })
+            Some(Kept { place, name, label, metadata: Arc::new(metadata(unit, kind)) })
         };
         let of = |subject: Subject| subject.metrics().into_iter().enumerate().filter_map(kept).collect();
         Self {
@@ -237,7 +238,7 @@ impl Metrics {
             let base = Base::new(labels.clone());
             let id = |kept: &Kept| {
                 let own: Vec<_> = [(NAME, kept.name.as_str())].into_iter().chain(kept.label).collect();
-                sets.id(base.with(&own))
+                sets.id_of(base.with(&own), &kept.metadata)
             };
             kept.iter().map(id).collect()
         });
@@ -249,6 +250,12 @@ impl Metrics {
             }
         }
     }
+}
+
+/// No metric is described: ADOT's receiver doesn't either. What is no counter is a gauge to Prometheus.
+fn metadata(unit: &str, kind: Kind) -> Metadata {
+    let kind = if kind == Kind::Counter { MetricKind::Counter } else { MetricKind::Gauge };
+    Metadata { kind, help: String::new(), unit: unit_name(unit) }
 }
 
 /// The values of [`METRICS`].

@@ -41,6 +41,9 @@ pub struct Metric {
     /// Its name, with dots as a rule.
     #[prost(string, tag = "1")]
     pub name: String,
+    /// What it measures, in plain words.
+    #[prost(string, tag = "2")]
+    pub description: String,
     /// Its unit, UCUM as a rule.
     #[prost(string, tag = "3")]
     pub unit: String,

@@ -99,6 +99,7 @@ static SCOPE_METRICS: Shape =
 
 static METRIC: Shape = part(&[
     field(1, "name", Text),
+    field(2, "description", Text),
     field(3, "unit", Text),
     field(5, "gauge", Choice(&GAUGE)),
     field(7, "sum", Choice(&SUM)),

@@ -30,6 +30,7 @@ pub(crate) struct ScopeMetrics<'a> {
 #[derive(Default)]
 pub(crate) struct Metric<'a> {
     pub(crate) name: &'a str,
+    pub(crate) description: &'a str,
     pub(crate) unit: &'a str,
     pub(crate) data: Option<Data<'a>>,
 }
@@ -57,6 +58,7 @@ pub(crate) enum Kind {
 /// One value of a gauge or sum.
 #[derive(Default)]
 pub(crate) struct NumberPoint<'a> {
+    pub(crate) start_time_unix_nano: u64,
     pub(crate) time_unix_nano: u64,
     pub(crate) value: f64,
     pub(crate) exemplars: Repeated<'a>,
@@ -67,6 +69,7 @@ pub(crate) struct NumberPoint<'a> {
 /// One value of a histogram.
 #[derive(Default)]
 pub(crate) struct HistogramPoint<'a> {
+    pub(crate) start_time_unix_nano: u64,
     pub(crate) time_unix_nano: u64,
     pub(crate) count: u64,
     pub(crate) sum: Option<f64>,
@@ -81,6 +84,7 @@ pub(crate) struct HistogramPoint<'a> {
 #[derive(Default)]
 pub(crate) struct ExponentialHistogramPoint<'a> {
     pub(crate) attributes: Repeated<'a>,
+    pub(crate) start_time_unix_nano: u64,
     pub(crate) time_unix_nano: u64,
     pub(crate) count: u64,
     pub(crate) sum: Option<f64>,
@@ -96,6 +100,7 @@ pub(crate) struct ExponentialHistogramPoint<'a> {
 /// One value of a summary.
 #[derive(Default)]
 pub(crate) struct SummaryPoint<'a> {
+    pub(crate) start_time_unix_nano: u64,
     pub(crate) time_unix_nano: u64,
     pub(crate) count: u64,
     pub(crate) sum: f64,
@@ -181,6 +186,7 @@ impl<'a> Metric<'a> {
         while let Some(field) = fields.next()? {
             match (field.tag, Kind::of(field.tag), &mut chosen) {
                 (1, ..) => metric.name = field.text()?,
+                (2, ..) => metric.description = field.text()?,
                 (3, ..) => metric.unit = field.text()?,
                 // Of several kinds the last one counts; one that comes again is merged.
                 (_, Some(kind), Some((same, parts))) if *same == kind => parts.add(&field)?,
@@ -262,7 +268,7 @@ impl<'a> NumberPoint<'a> {
         let mut point = Self::default();
         while let Some(field) = fields.next()? {
             match field.tag {
-                2 => _ = field.fixed64()?, // when counting began
+                2 => point.start_time_unix_nano = field.fixed64()?,
                 3 => point.time_unix_nano = field.fixed64()?,
                 4 => point.value = field.double()?,
                 5 => point.exemplars.add(&field)?,
@@ -281,7 +287,7 @@ impl<'a> HistogramPoint<'a> {
         let mut point = Self::default();
         while let Some(field) = fields.next()? {
             match field.tag {
-                2 => _ = field.fixed64()?,
+                2 => point.start_time_unix_nano = field.fixed64()?,
                 3 => point.time_unix_nano = field.fixed64()?,
                 4 => point.count = field.fixed64()?,
                 5 => point.sum = Some(field.double()?),
@@ -303,7 +309,7 @@ impl<'a> ExponentialHistogramPoint<'a> {
         while let Some(field) = fields.next()? {
             match field.tag {
                 1 => point.attributes.add(&field)?,
-                2 => _ = field.fixed64()?,
+                2 => point.start_time_unix_nano = field.fixed64()?,
                 3 => point.time_unix_nano = field.fixed64()?,
                 4 => point.count = field.fixed64()?,
                 5 => point.sum = Some(field.double()?),
@@ -326,7 +332,7 @@ impl<'a> SummaryPoint<'a> {
         let mut point = Self::default();
         while let Some(field) = fields.next()? {
             match field.tag {
-                2 => _ = field.fixed64()?,
+                2 => point.start_time_unix_nano = field.fixed64()?,
                 3 => point.time_unix_nano = field.fixed64()?,
                 4 => point.count = field.fixed64()?,
                 5 => point.sum = field.double()?,

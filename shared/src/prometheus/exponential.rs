@@ -1,7 +1,7 @@
 //! Exponential histograms to native histograms.
 
 use super::{
-    points::{Refusal, at, is_stale},
+    points::{Refusal, at, is_stale, start},
     reason,
 };
 use crate::{
@@ -24,11 +24,12 @@ pub(super) fn native_histogram(point: &ExponentialHistogramPoint<'_>) -> Result<
     if point.scale < MIN_SCHEMA {
         return Err(Refusal::Dropped(reason::EXPONENTIAL_SCALE));
     }
-    let is_stale = is_stale(point.flags);
+    let (at, is_stale) = (at(point.time_unix_nano), is_stale(point.flags));
     let merged_bits = u32::try_from(point.scale.saturating_sub(MAX_SCHEMA)).unwrap_or(0);
     let has_threshold = point.zero_threshold != 0.0;
     Ok(NativeHistogram {
-        at: at(point.time_unix_nano),
+        at,
+        start: start(point.start_time_unix_nano, at),
         count: if is_stale { STALE.to_bits() } else { point.count },
         sum: if is_stale { STALE } else { point.sum.unwrap_or(0.0) },
         schema: point.scale.min(MAX_SCHEMA),

@@ -7,16 +7,16 @@ use foldhash::{HashMap, HashMapExt};
 
 use super::{
     common::{CommonLabels, PointLabels},
-    names::{self, metric_name},
+    names::{self, metric_name, unit_name},
     points::number_text,
     reason,
     resource::ResourceLabels,
 };
 use crate::{
     ecs::Identity,
-    otlp::{Resource, Scope},
+    otlp::{Resource, Scope, view},
     protobuf::read::{Malformed, Repeated},
-    series::{LabelSet, LabelSets, SeriesId},
+    series::{LabelSet, LabelSets, Metadata, MetricKind, SeriesId},
 };
 
 /// The resources that were seen.
@@ -35,18 +35,20 @@ pub(super) struct KnownScope<'a> {
     metrics: HashMap<MetricKey<'a>, KnownMetric<'a>>,
 }
 
-/// What decides a metric's name.
+/// What tells a metric from the others of its scope.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct MetricKey<'a> {
     pub(super) name: &'a str,
     pub(super) unit: &'a str,
-    pub(super) kind: names::Kind,
+    pub(super) kind: view::Kind,
+    pub(super) monotonic: bool,
 }
 
 /// A metric and its series that were seen.
 struct KnownMetric<'a> {
     /// `None` where nothing is left of it.
     name: Option<String>,
+    metadata: Arc<Metadata>,
     series: HashMap<SeriesKey<'a>, Known>,
 }
 
@@ -100,12 +102,43 @@ impl<'a> KnownResource<'a> {
 }
 
 impl<'a> KnownScope<'a> {
-    pub(super) fn metric(&mut self, metric: MetricKey<'a>, suffixes: bool) -> SeriesOf<'_, 'a> {
+    /// A metric that is described so, unless it was seen before.
+    pub(super) fn metric(
+        &mut self,
+        metric: MetricKey<'a>,
+        description: &str,
+        suffixes: bool,
+    ) -> SeriesOf<'_, 'a> {
         let known = self.metrics.entry(metric).or_insert_with(|| {
-            let name = metric_name(metric.name, metric.unit, metric.kind, suffixes);
-            KnownMetric { name, series: HashMap::new() }
+            let name = metric_name(metric.name, metric.unit, metric.name_kind(), suffixes);
+            let metadata = Metadata {
+                kind: metric.metadata_kind(),
+                help: description.to_owned(),
+                unit: unit_name(metric.unit),
+            };
+            KnownMetric { name, metadata: Arc::new(metadata), series: HashMap::new() }
         });
         SeriesOf { common: &self.labels, metric: known }
+    }
+}
+
+impl MetricKey<'_> {
+    /// What the kind adds to the name.
+    fn name_kind(&self) -> names::Kind {
+        match self.kind {
+            view::Kind::Gauge => names::Kind::Gauge,
+            view::Kind::Sum if self.monotonic => names::Kind::Counter,
+            _ => names::Kind::Other,
+        }
+    }
+
+    fn metadata_kind(&self) -> MetricKind {
+        match self.kind {
+            view::Kind::Sum if self.monotonic => MetricKind::Counter,
+            view::Kind::Gauge | view::Kind::Sum => MetricKind::Gauge,
+            view::Kind::Histogram | view::Kind::ExponentialHistogram => MetricKind::Histogram,
+            view::Kind::Summary => MetricKind::Summary,
+        }
     }
 }
 
@@ -117,11 +150,11 @@ impl<'a> SeriesOf<'_, 'a> {
         part: Part,
         sets: &mut LabelSets,
     ) -> Result<Known, Malformed> {
-        let (common, name) = (self.common, self.metric.name.as_deref());
+        let (common, name, metadata) = (self.common, self.metric.name.as_deref(), &self.metric.metadata);
         let series = known(&mut self.metric.series, (attributes.bytes(), part), || {
             let Some(name) = name else { return Ok(Err(reason::METRIC_NAME)) };
             let labels = common.of_point(attributes)?.ok_or(reason::LABEL_NAME);
-            Ok(labels.map(|labels| sets.id(label_set(&labels, name, part))))
+            Ok(labels.map(|labels| sets.id_of(label_set(&labels, name, part), metadata)))
         });
         series.copied()
     }

@@ -90,8 +90,20 @@ impl Translation {
 
 #[cfg(test)]
 mod tests {
-    use super::testing::{attributes, metric, point, request, shown};
-    use crate::otlp::{AnyValue, ArrayValue, Histogram, HistogramPoint, KeyValue, MetricData, Scope, Value};
+    use prost::Message;
+
+    use super::{
+        testing::{attributes, metric, point, request, shown},
+        *,
+    };
+    use crate::{
+        otlp::{
+            AnyValue, ArrayValue, ExponentialHistogram, ExponentialHistogramPoint, Gauge, Histogram,
+            HistogramPoint, KeyValue, Metric, MetricData, NumberPoint, Quantile, Scope, Sum, Summary,
+            SummaryPoint, Value,
+        },
+        series::{LabelSets, NAME, Series},
+    };
 
     #[test]
     fn a_histogram_with_its_resource_and_scope() {
@@ -147,8 +159,90 @@ mod tests {
             point.time_unix_nano = millis * 1_000_000;
             point
         };
-        let gauges =
-            vec![super::testing::gauge(vec![at(7), at(5)]), super::testing::gauge(vec![at(6), at(7)])];
+        let gauges = vec![testing::gauge(vec![at(7), at(5)]), testing::gauge(vec![at(6), at(7)])];
         assert_eq!(shown(&request(&[], None, gauges)), ["g{a=b} 1@5 1@6 1@7 1@7"]);
+    }
+
+    #[test]
+    fn a_series_tells_its_kind_its_description_and_its_unit() {
+        let describe = |name: &str, unit: &str, data: MetricData| Metric {
+            description: format!("About {name}."),
+            unit: unit.to_owned(),
+            ..metric(name, data)
+        };
+        let sum = |monotonic| MetricData::Sum(Sum { points: vec![point(&[])], temporality: 2, monotonic });
+        let histogram = Histogram { points: vec![HistogramPoint::default()], temporality: 2 };
+        let exponential = ExponentialHistogramPoint::default();
+        let exponential = ExponentialHistogram { points: vec![exponential], temporality: 2 };
+        let metrics = vec![
+            describe("c", "s", sum(true)),
+            describe("u", "By/s", sum(false)),
+            describe("g", "{thing}", MetricData::Gauge(Gauge { points: vec![point(&[])] })),
+            describe("h", "s", MetricData::Histogram(histogram)),
+            describe("e", "", MetricData::ExponentialHistogram(exponential)),
+            describe("s", "1", MetricData::Summary(Summary { points: vec![SummaryPoint::default()] })),
+        ];
+        let request = request(&[("service.name", "s"), ("a", "b")], None, metrics).encode_to_vec();
+        let (mut sets, options) = (LabelSets::default(), Options::default());
+        let mut made = Translator::new(&options, None).translate(&request, &mut sets).unwrap();
+        let told = |series: Series<'_>| {
+            let metadata = sets.metadata(series.id).unwrap();
+            let name = sets.get(series.id).unwrap().get(NAME).unwrap();
+            format!("{name} {:?} [{}] {}", metadata.kind, metadata.unit, metadata.help)
+        };
+        assert_eq!(
+            made.batch.by_series().map(told).collect::<Vec<_>>(),
+            [
+                "c_seconds_total Counter [seconds] About c.",
+                "u_bytes_per_second Gauge [bytes_per_second] About u.",
+                "g Gauge [] About g.",
+                "h_seconds_count Histogram [seconds] About h.",
+                "h_seconds_bucket Histogram [seconds] About h.",
+                "e Histogram [] About e.",
+                "s_sum Summary [] About s.",
+                "s_count Summary [] About s.",
+                "target_info Gauge [] Target metadata",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_counts_tells_since_when() {
+        let (start_time_unix_nano, time_unix_nano) = (2_000_000, 5_000_000);
+        let number = || NumberPoint { start_time_unix_nano, ..point(&[]) };
+        let histogram =
+            HistogramPoint { start_time_unix_nano, time_unix_nano, count: 1, ..Default::default() };
+        let exponential =
+            ExponentialHistogramPoint { start_time_unix_nano, time_unix_nano, ..Default::default() };
+        let quantiles = vec![Quantile { quantile: 0.5, value: 1.0 }];
+        let summary = SummaryPoint { start_time_unix_nano, time_unix_nano, quantiles, ..Default::default() };
+        let sum = |monotonic| MetricData::Sum(Sum { points: vec![number()], temporality: 2, monotonic });
+        let metrics = vec![
+            metric("c", sum(true)),
+            metric("u", sum(false)),
+            metric("g", MetricData::Gauge(Gauge { points: vec![number()] })),
+            metric("h", MetricData::Histogram(Histogram { points: vec![histogram], temporality: 2 })),
+            metric(
+                "e",
+                MetricData::ExponentialHistogram(ExponentialHistogram {
+                    points: vec![exponential],
+                    temporality: 2,
+                }),
+            ),
+            metric("s", MetricData::Summary(Summary { points: vec![summary] })),
+        ];
+        let request = request(&[], None, metrics).encode_to_vec();
+        let (mut sets, options) = (LabelSets::default(), Options::default());
+        let mut made = Translator::new(&options, None).translate(&request, &mut sets).unwrap();
+        let since = |series: Series<'_>| {
+            let samples = series.samples.iter().map(|(_, sample)| sample.start);
+            let start = samples.chain(series.histograms.iter().map(|(_, h)| h.start)).next().unwrap();
+            let name = sets.get(series.id).unwrap().get(NAME).unwrap();
+            format!("{name} {}", start.known().map_or_else(String::new, |at| at.to_string()))
+        };
+        assert_eq!(
+            made.batch.by_series().map(since).collect::<Vec<_>>(),
+            ["c_total 2", "u ", "g ", "h_count 2", "h_bucket 2", "e 2", "s_sum 2", "s_count 2", "s "]
+        );
     }
 }

@@ -40,7 +40,15 @@ fn with_suffixes(name: &str, unit: &str, kind: Kind) -> Vec<String> {
     tokens
 }
 
-fn append_unit(tokens: &mut Vec<String>, unit: &str) {
+/// The unit as names spell it, such as `bytes_per_second`; empty where it has no word. As `UnitNamer` builds it.
+pub(crate) fn unit_name(unit: &str) -> String {
+    let (main, per) = unit_words(unit);
+    let main = if per.is_empty() { main.as_str() } else { main.strip_suffix('_').unwrap_or(&main) };
+    [main, &per].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("_")
+}
+
+/// What is before the slash, and what is after it with `per_`; empty where there is nothing.
+fn unit_words(unit: &str) -> (String, String) {
     let (main, per) = unit.split_once('/').unwrap_or((unit, ""));
     let main = clean(main_unit(main.trim()));
     let per = match per.trim() {
@@ -48,9 +56,14 @@ fn append_unit(tokens: &mut Vec<String>, unit: &str) {
         per => clean(&format!("per_{}", per_unit(per))),
     };
     let per = if per == "per_" { "" } else { per.strip_suffix('_').unwrap_or(&per) };
+    (main, per.to_owned())
+}
+
+fn append_unit(tokens: &mut Vec<String>, unit: &str) {
+    let (main, per) = unit_words(unit);
 
     let is_new = |unit: &str| !unit.is_empty() && !tokens.iter().any(|token| token == unit);
-    let per = is_new(per).then_some(per);
+    let per = is_new(&per).then_some(per.as_str());
     let main = is_new(&main).then_some(main.as_str()).map(|main| match per {
         Some(_) => main.strip_suffix('_').unwrap_or(main),
         None => main,
@@ -218,6 +231,23 @@ mod tests {
             ("a/y", "a_per_year"),
         ] {
             assert_eq!(metric_name("x", unit, Gauge, true), Some(format!("x_{want}")), "{unit}");
+        }
+    }
+
+    #[test]
+    fn a_unit_has_a_name_of_its_own() {
+        for (unit, want) in [
+            ("s", "seconds"),
+            ("By/s", "bytes_per_second"),
+            ("1/s", "per_second"),
+            ("{request}", ""),
+            ("{request}/min", "per_min"),
+            ("1", ""),
+            ("", ""),
+            ("Bytes/Second", "Bytes_per_Second"),
+            ("a°/s", "a_per_second"),
+        ] {
+            assert_eq!(unit_name(unit), want, "{unit}");
         }
     }
 

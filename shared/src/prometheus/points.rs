@@ -13,7 +13,7 @@ use crate::{
         view::{Data, ExponentialHistogramPoint, HistogramPoint, Kind, NumberPoint, SummaryPoint},
     },
     protobuf::read::{Fields, Malformed, Repeated},
-    series::{LabelSets, STALE, SeriesId},
+    series::{LabelSets, STALE, SeriesId, Start},
     units::UnixMillis,
 };
 
@@ -22,6 +22,12 @@ const NANOS_PER_MILLI: u64 = 1_000_000;
 /// Whole milliseconds of a point's time.
 pub(super) fn at(time_unix_nano: u64) -> UnixMillis {
     UnixMillis(i64::try_from(time_unix_nano / NANOS_PER_MILLI).unwrap_or(i64::MAX))
+}
+
+/// When counting began. None where nobody says, or says what can't be: not before the point's own time.
+pub(super) fn start(start_time_unix_nano: u64, recorded: UnixMillis) -> Start {
+    let start = at(start_time_unix_nano);
+    if start_time_unix_nano == 0 || start >= recorded { Start::UNKNOWN } else { Start::at(start) }
 }
 
 pub(super) fn is_stale(flags: u64) -> bool {
@@ -36,10 +42,10 @@ pub(super) fn translate<'a>(
     sets: &mut LabelSets,
     out: &mut Translation,
 ) -> Result<u64, Malformed> {
-    let (kind, with_exemplars) = (data.kind, data.monotonic);
+    let (kind, counts) = (data.kind, data.monotonic);
     let mut points = Points { series, sets, refused: refused(&data), newest_ns: 0, out };
     while let Some(fields) = data.next_point()? {
-        match points.point(kind, fields, with_exemplars) {
+        match points.point(kind, fields, counts) {
             Ok(()) => {}
             Err(Refusal::Dropped(reason)) => points.out.count_drop(reason, 1),
             Err(Refusal::Malformed(malformed)) => return Err(malformed),
@@ -84,26 +90,28 @@ struct Points<'t, 'a> {
 }
 
 impl<'a> Points<'_, 'a> {
-    fn point(&mut self, kind: Kind, fields: Fields<'a>, with_exemplars: bool) -> Result<(), Refusal> {
+    /// One point. `counts`: it is a counter's.
+    fn point(&mut self, kind: Kind, fields: Fields<'a>, counts: bool) -> Result<(), Refusal> {
         match kind {
-            Kind::Gauge | Kind::Sum => self.number(&NumberPoint::read(fields)?, with_exemplars),
+            Kind::Gauge | Kind::Sum => self.number(&NumberPoint::read(fields)?, counts),
             Kind::Histogram => self.histogram(&HistogramPoint::read(fields)?),
             Kind::ExponentialHistogram => self.exponential(&ExponentialHistogramPoint::read(fields)?),
             Kind::Summary => self.summary(&SummaryPoint::read(fields)?),
         }
     }
 
-    fn number(&mut self, point: &NumberPoint<'a>, with_exemplars: bool) -> Result<(), Refusal> {
-        let recorded = self.meet(point.time_unix_nano, point.flags)?;
+    fn number(&mut self, point: &NumberPoint<'a>, counts: bool) -> Result<(), Refusal> {
+        let start = if counts { point.start_time_unix_nano } else { 0 };
+        let recorded = self.meet(start, point.time_unix_nano, point.flags)?;
         let series = self.push(recorded, point.attributes, Part::Whole, point.value)?;
-        if with_exemplars {
+        if counts {
             self.exemplars(series, point.exemplars)?;
         }
         Ok(())
     }
 
     fn histogram(&mut self, point: &HistogramPoint<'a>) -> Result<(), Refusal> {
-        let recorded = self.meet(point.time_unix_nano, point.flags)?;
+        let recorded = self.meet(point.start_time_unix_nano, point.time_unix_nano, point.flags)?;
         if let Some(sum) = point.sum {
             self.push(recorded, point.attributes, Part::Sum, sum)?;
         }
@@ -123,9 +131,10 @@ impl<'a> Points<'_, 'a> {
     }
 
     fn summary(&mut self, point: &SummaryPoint<'a>) -> Result<(), Refusal> {
-        let recorded = self.meet(point.time_unix_nano, point.flags)?;
+        let recorded = self.meet(point.start_time_unix_nano, point.time_unix_nano, point.flags)?;
         self.push(recorded, point.attributes, Part::Sum, point.sum)?;
         self.push(recorded, point.attributes, Part::Count, point.count as f64)?;
+        let recorded = Recorded { start: Start::UNKNOWN, ..recorded }; // a quantile counts nothing
         for Quantile { quantile, value } in point.quantiles.decode()? {
             self.push(recorded, point.attributes, Part::Quantile(quantile.to_bits()), value)?;
         }
@@ -133,19 +142,20 @@ impl<'a> Points<'_, 'a> {
     }
 
     fn exponential(&mut self, point: &ExponentialHistogramPoint<'a>) -> Result<(), Refusal> {
-        self.meet(point.time_unix_nano, point.flags)?;
+        self.meet(point.start_time_unix_nano, point.time_unix_nano, point.flags)?;
         let series = self.series(point.attributes, Part::Whole)?;
         self.out.batch.push_histogram(series, native_histogram(point)?);
         self.exemplars(series, point.exemplars)
     }
 
     /// Looks at the clock of every point, and lets it in where its metric is.
-    fn meet(&mut self, time_unix_nano: u64, flags: u64) -> Result<Recorded, Refusal> {
-        self.newest_ns = self.newest_ns.max(time_unix_nano);
-        match self.refused {
-            None => Ok(Recorded { at: at(time_unix_nano), is_stale: is_stale(flags) }),
-            Some(reason) => Err(Refusal::Dropped(reason)),
+    fn meet(&mut self, start_ns: u64, time_ns: u64, flags: u64) -> Result<Recorded, Refusal> {
+        self.newest_ns = self.newest_ns.max(time_ns);
+        if let Some(reason) = self.refused {
+            return Err(Refusal::Dropped(reason));
         }
+        let at = at(time_ns);
+        Ok(Recorded { at, start: start(start_ns, at), is_stale: is_stale(flags) })
     }
 
     fn push(
@@ -156,7 +166,8 @@ impl<'a> Points<'_, 'a> {
         value: f64,
     ) -> Result<SeriesId, Refusal> {
         let series = self.series(attributes, part)?;
-        self.out.batch.push(series, recorded.at, if recorded.is_stale { STALE } else { value });
+        let value = if recorded.is_stale { STALE } else { value };
+        self.out.batch.push_since(series, recorded.start, recorded.at, value);
         Ok(series)
     }
 
@@ -172,10 +183,11 @@ impl<'a> Points<'_, 'a> {
     }
 }
 
-/// When a point was recorded, and whether it was: one without recorded value makes stale markers.
+/// When a point was recorded, since when it counts, and whether it was: one without recorded value makes stale markers.
 #[derive(Clone, Copy)]
 struct Recorded {
     at: UnixMillis,
+    start: Start,
     is_stale: bool,
 }
 
@@ -373,6 +385,20 @@ mod tests {
             (f64::NAN, "NaN"),
         ] {
             assert_eq!(number_text(number), want);
+        }
+    }
+
+    #[test]
+    fn a_start_is_known_where_it_was_before_the_point() {
+        const MILLI: u64 = NANOS_PER_MILLI;
+        for (start_ns, recorded, want) in [
+            (0, 5, None),
+            (1, 5, Some(1)), // within the first millisecond of all: 0 would say that it is unknown
+            (3 * MILLI + 1, 5, Some(3)),
+            (5 * MILLI, 5, None),
+            (6 * MILLI, 5, None),
+        ] {
+            assert_eq!(start(start_ns, UnixMillis(recorded)).known(), want.map(UnixMillis), "{start_ns}");
         }
     }
 

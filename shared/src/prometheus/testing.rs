@@ -31,7 +31,7 @@ pub(super) fn point(own: &[(&str, &str)]) -> NumberPoint {
 }
 
 pub(super) fn metric(name: &str, data: MetricData) -> Metric {
-    Metric { name: name.to_owned(), unit: String::new(), data: Some(data) }
+    Metric { name: name.to_owned(), data: Some(data), ..Metric::default() }
 }
 
 /// The gauge `g`.

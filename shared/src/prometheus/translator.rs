@@ -1,19 +1,20 @@
 //! Walks through requests, resource by resource, and counts what is left out.
 
+use std::sync::Arc;
+
 use super::{
     Options, Translation,
     known::{KnownResources, MetricKey},
-    names,
     points::{self, at},
 };
 use crate::{
     ecs::Identity,
     otlp::{
         check::{self, Fault},
-        view::{Data, Kind, Metric, MetricsRequest, ResourceMetrics, ScopeMetrics},
+        view::{Metric, MetricsRequest, ResourceMetrics, ScopeMetrics},
     },
     protobuf::read::{Fields, Malformed},
-    series::LabelSets,
+    series::{LabelSets, Metadata, MetricKind},
 };
 
 /// Translates requests.
@@ -24,13 +25,16 @@ pub struct Translator<'a> {
     options: &'a Options,
     identity: Option<&'a Identity>,
     known: KnownResources<'a>,
+    target_metadata: Arc<Metadata>,
 }
 
 impl<'a> Translator<'a> {
     /// Resources get the attributes of `identity`, in place of their own of the same keys.
     #[must_use]
     pub fn new(options: &'a Options, identity: Option<&'a Identity>) -> Self {
-        Self { options, identity, known: KnownResources::default() }
+        let help = "Target metadata".to_owned();
+        let target_metadata = Arc::new(Metadata { kind: MetricKind::Gauge, help, ..Metadata::default() });
+        Self { options, identity, known: KnownResources::default(), target_metadata }
     }
 
     /// Translates an `ExportMetricsServiceRequest`. A point that can't be translated is counted and costs no other.
@@ -74,26 +78,18 @@ impl<'a> Translator<'a> {
             let mut scope_metrics = ScopeMetrics::read(fields)?;
             let scope = resource.scope(scope_metrics.scope)?;
             while let Some(fields) = scope_metrics.metrics.next()? {
-                let Metric { name, unit, data: Some(data) } = Metric::read(fields)? else { continue };
-                let metric = MetricKey { name, unit, kind: name_kind(&data) };
-                let series = scope.metric(metric, self.options.suffixes);
+                let Metric { name, description, unit, data } = Metric::read(fields)?;
+                let Some(data) = data else { continue };
+                let metric = MetricKey { name, unit, kind: data.kind, monotonic: data.monotonic };
+                let series = scope.metric(metric, description, self.options.suffixes);
                 newest_ns = newest_ns.max(points::translate(data, series, sets, out)?);
             }
         }
         // None where no point has a time.
         if let Some(target_info) = resource.labels.target_info.as_ref().filter(|_| newest_ns > 0) {
-            out.batch.push(sets.id(target_info.clone()), at(newest_ns), 1.0);
+            out.batch.push(sets.id_of(target_info.clone(), &self.target_metadata), at(newest_ns), 1.0);
         }
         Ok(())
-    }
-}
-
-/// What the kind of a metric adds to its name.
-fn name_kind(data: &Data<'_>) -> names::Kind {
-    match data.kind {
-        Kind::Gauge => names::Kind::Gauge,
-        Kind::Sum if data.monotonic => names::Kind::Counter,
-        _ => names::Kind::Other,
     }
 }
 

@@ -26,6 +26,13 @@ pub(crate) fn bytes(tag: u8, content: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(content);
 }
 
+/// Packed numbers, which are left out if there are none.
+pub(crate) fn packed(tag: u8, numbers: &[u8], out: &mut Vec<u8>) {
+    if !numbers.is_empty() {
+        bytes(tag, numbers, out);
+    }
+}
+
 /// A `double`, which is left out if it is 0, as every number is.
 pub(crate) fn double(tag: u8, value: f64, out: &mut Vec<u8>) {
     if value != 0.0 {

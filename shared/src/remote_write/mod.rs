@@ -1,26 +1,30 @@
 //! Remote write: series to requests, and what an answer means
-//! (<https://prometheus.io/docs/specs/prw/remote_write_spec/>).
+//! (<https://prometheus.io/docs/specs/prw/remote_write_spec/>,
+//! <https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/>).
 //!
 //! ```text
-//!   Batch ──by series──► Packer ──► snappy blocks ──(POST)──► status ──verdict──► what to do
+//!   Batch ──by series──► Packer, 1.0 or 2.0 ──► snappy blocks ──(POST)──► status ──verdict──► what to do
+//!     ▲                                               │
+//!     └── unpack: too large, or the other version ────┘
 //! ```
 //!
 //! A caller never has two requests under way that may hold the same series: send those of one call in order.
 
 mod answer;
-mod encode;
+mod decode;
+mod histogram;
 mod pack;
 mod snappy;
+mod symbols;
+mod unpack;
 pub mod v1;
+pub mod v2;
+mod version;
 mod weight;
+mod written;
 
-pub use answer::{Verdict, verdict};
+pub use answer::{RetryAfter, Verdict, verdict};
 pub use pack::{Drop, Limits, MAX_BODY_BYTES, Packer, Request};
+pub use version::{HEADERS, Version};
 pub use weight::Weight;
-
-/// The headers of every request but `User-Agent`, which the sender fills in. `0.1.0` is the historic name of 1.0.
-pub const HEADERS: [(&str, &str); 3] = [
-    ("content-type", "application/x-protobuf"),
-    ("content-encoding", "snappy"),
-    ("x-prometheus-remote-write-version", "0.1.0"),
-];
+pub use written::Written;

@@ -1,7 +1,10 @@
 //! Remote write 1.0 on the wire: the messages of `prompb/remote.proto` and `prompb/types.proto`, as a receiver reads
 //! them. A sender builds requests with [`super::Packer`], which writes the same bytes without these copies.
 
-use prost::Message;
+pub use super::{
+    decode::DecodeError,
+    histogram::{BucketSpan, Histogram, HistogramCount, HistogramZeroCount},
+};
 
 /// `prometheus.WriteRequest`, the body of a request before snappy.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -67,83 +70,6 @@ pub struct Exemplar {
     pub timestamp: i64,
 }
 
-/// A native histogram.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Histogram {
-    /// How many were counted.
-    #[prost(oneof = "HistogramCount", tags = "1, 2")]
-    pub count: Option<HistogramCount>,
-    /// Their sum.
-    #[prost(double, tag = "3")]
-    pub sum: f64,
-    /// Bucket bounds are powers of 2^(2^-schema).
-    #[prost(sint32, tag = "4")]
-    pub schema: i32,
-    /// Half the width of the zero bucket.
-    #[prost(double, tag = "5")]
-    pub zero_threshold: f64,
-    /// How many were within the zero threshold.
-    #[prost(oneof = "HistogramZeroCount", tags = "6, 7")]
-    pub zero_count: Option<HistogramZeroCount>,
-    /// Runs of buckets below zero.
-    #[prost(message, repeated, tag = "8")]
-    pub negative_spans: Vec<BucketSpan>,
-    /// Whole counts below zero, each as the difference from the one before.
-    #[prost(sint64, repeated, tag = "9")]
-    pub negative_deltas: Vec<i64>,
-    /// Real counts below zero.
-    #[prost(double, repeated, tag = "10")]
-    pub negative_counts: Vec<f64>,
-    /// Runs of buckets above zero.
-    #[prost(message, repeated, tag = "11")]
-    pub positive_spans: Vec<BucketSpan>,
-    /// Whole counts above zero, each as the difference from the one before.
-    #[prost(sint64, repeated, tag = "12")]
-    pub positive_deltas: Vec<i64>,
-    /// Real counts above zero.
-    #[prost(double, repeated, tag = "13")]
-    pub positive_counts: Vec<f64>,
-    /// Whether counting began anew: unknown 0, yes 1, no 2, gauge 3.
-    #[prost(int32, tag = "14")]
-    pub reset_hint: i32,
-    /// Milliseconds since the epoch.
-    #[prost(int64, tag = "15")]
-    pub timestamp: i64,
-}
-
-/// The count of a histogram.
-#[derive(Clone, Copy, PartialEq, prost::Oneof)]
-pub enum HistogramCount {
-    /// A whole number.
-    #[prost(uint64, tag = "1")]
-    Int(u64),
-    /// A real number.
-    #[prost(double, tag = "2")]
-    Float(f64),
-}
-
-/// The count of a histogram's zero bucket.
-#[derive(Clone, Copy, PartialEq, prost::Oneof)]
-pub enum HistogramZeroCount {
-    /// A whole number.
-    #[prost(uint64, tag = "6")]
-    Int(u64),
-    /// A real number.
-    #[prost(double, tag = "7")]
-    Float(f64),
-}
-
-/// Consecutive buckets.
-#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
-pub struct BucketSpan {
-    /// Index of the first span's first bucket; for later spans the gap to the one before.
-    #[prost(sint32, tag = "1")]
-    pub offset: i32,
-    /// How many buckets.
-    #[prost(uint32, tag = "2")]
-    pub length: u32,
-}
-
 /// What a metric means.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct MetricMetadata {
@@ -161,34 +87,10 @@ pub struct MetricMetadata {
     pub unit: String,
 }
 
-/// A body is not a remote-write request.
-#[derive(Debug, thiserror::Error)]
-pub enum DecodeError {
-    /// Refused before anything was decompressed.
-    #[error("remote-write body says that it holds {declared} bytes, more than the limit of {max}")]
-    TooLarge {
-        /// What the body says of itself.
-        declared: usize,
-        /// The limit.
-        max: usize,
-    },
-    /// Not a snappy block.
-    #[error("remote-write body is not a snappy block: {0}")]
-    Snappy(#[source] snap::Error),
-    /// Not the message.
-    #[error("remote-write body is not a WriteRequest: {0}")]
-    Protobuf(#[source] prost::DecodeError),
-}
-
 /// Reads a request's body: a snappy block of at most `max_decoded` bytes of protobuf.
 ///
 /// # Errors
 /// [`DecodeError`]. The length that the block declares is checked before anything is decompressed.
 pub fn decode(body: &[u8], max_decoded: usize) -> Result<WriteRequest, DecodeError> {
-    let declared = snap::raw::decompress_len(body).map_err(DecodeError::Snappy)?;
-    if declared > max_decoded {
-        return Err(DecodeError::TooLarge { declared, max: max_decoded });
-    }
-    let message = snap::raw::Decoder::new().decompress_vec(body).map_err(DecodeError::Snappy)?;
-    WriteRequest::decode(message.as_slice()).map_err(DecodeError::Protobuf)
+    super::decode::message(body, max_decoded)
 }

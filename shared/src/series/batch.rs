@@ -1,6 +1,6 @@
 //! Samples on their way to requests.
 
-use super::{Exemplar, NativeHistogram, Sample, SeriesId};
+use super::{Exemplar, NativeHistogram, Sample, SeriesId, Start};
 use crate::units::UnixMillis;
 
 /// Samples, exemplars and native histograms of any series, in the order in which they come.
@@ -27,10 +27,16 @@ pub struct Series<'a> {
 }
 
 impl Batch {
-    /// Adds a sample.
+    /// Adds a sample whose start is unknown.
     #[inline]
     pub fn push(&mut self, series: SeriesId, at: UnixMillis, value: f64) {
-        self.samples.push((series, Sample { at, value }));
+        self.push_since(series, Start::UNKNOWN, at, value);
+    }
+
+    /// Adds a sample that has counted since `start`.
+    #[inline]
+    pub fn push_since(&mut self, series: SeriesId, start: Start, at: UnixMillis, value: f64) {
+        self.samples.push((series, Sample { at, value, start }));
     }
 
     /// Adds an exemplar.
@@ -54,6 +60,29 @@ impl Batch {
     #[must_use]
     pub fn samples(&self) -> usize {
         self.samples.len() + self.histograms.len()
+    }
+
+    /// The first and the second half: of the series or, if there is but one, of its samples in time. `None` if there is
+    /// but one sample. Exemplars of a single series go with the first half.
+    #[must_use]
+    pub fn halves(mut self) -> Option<(Self, Self)> {
+        let ids: Vec<SeriesId> = self.by_series().map(|series| series.id).collect();
+        let later = if let (2.., Some(middle)) = (ids.len(), ids.get(ids.len() / 2)) {
+            let behind = |id: &SeriesId| id < middle;
+            Self {
+                samples: self.samples.split_off(self.samples.partition_point(|(id, _)| behind(id))),
+                exemplars: self.exemplars.split_off(self.exemplars.partition_point(|(id, _)| behind(id))),
+                histograms: self.histograms.split_off(self.histograms.partition_point(|(id, _)| behind(id))),
+            }
+        } else {
+            let middle = |n: usize| if n > 1 { n / 2 } else { n };
+            Self {
+                samples: self.samples.split_off(middle(self.samples.len())),
+                exemplars: Vec::new(),
+                histograms: self.histograms.split_off(middle(self.histograms.len())),
+            }
+        };
+        (self.samples() > 0 && later.samples() > 0).then_some((self, later))
     }
 
     /// Takes out what was measured before `oldest`; gives how many samples and native histograms that was.
@@ -99,6 +128,28 @@ fn split_off<'a, T>(rest: &mut &'a [(SeriesId, T)], series: SeriesId) -> &'a [(S
 #[cfg(test)]
 mod tests {
     use super::{super::LabelSets, *};
+
+    /// Times of a batch's samples, by series.
+    fn times(batch: &mut Batch) -> Vec<Vec<i64>> {
+        batch.by_series().map(|s| s.samples.iter().map(|(_, s)| s.at.0).collect()).collect()
+    }
+
+    fn batch(series: usize, samples: i64) -> Batch {
+        let (mut sets, mut batch) = (LabelSets::default(), Batch::default());
+        for n in 0..series {
+            let id = sets.id([("n", n.to_string())].into_iter().collect());
+            (0..samples).rev().for_each(|at| batch.push(id, UnixMillis(at), 1.0));
+        }
+        batch
+    }
+
+    #[test]
+    fn halves_are_of_the_series_or_of_the_only_one() {
+        let halves = |batch: Batch| batch.halves().map(|(mut a, mut b)| (times(&mut a), times(&mut b)));
+        assert_eq!(halves(batch(5, 1)), Some((vec![vec![0]; 2], vec![vec![0]; 3])));
+        assert_eq!(halves(batch(1, 5)), Some((vec![vec![0, 1]], vec![vec![2, 3, 4]])));
+        assert_eq!((halves(batch(1, 1)), halves(batch(0, 0))), (None, None));
+    }
 
     #[test]
     fn what_is_of_one_series_comes_together_in_time_order_and_nothing_is_lost() {

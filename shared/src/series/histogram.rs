@@ -1,5 +1,6 @@
 //! Native histograms (<https://prometheus.io/docs/specs/native_histograms/>).
 
+use super::Start;
 use crate::units::UnixMillis;
 
 /// A native histogram of whole counts at one time.
@@ -7,6 +8,8 @@ use crate::units::UnixMillis;
 pub struct NativeHistogram {
     /// When it was measured.
     pub at: UnixMillis,
+    /// When counting began.
+    pub start: Start,
     /// How many were counted; the bits of [`super::STALE`] end the series.
     pub count: u64,
     /// Their sum; [`super::STALE`] ends the series.
@@ -25,7 +28,7 @@ pub struct NativeHistogram {
 
 impl PartialEq for NativeHistogram {
     fn eq(&self, other: &Self) -> bool {
-        let whole = |h: &Self| (h.at, h.count, h.schema, h.zero_count);
+        let whole = |h: &Self| (h.at, h.start, h.count, h.schema, h.zero_count);
         let bits = |h: &Self| (h.sum.to_bits(), h.zero_threshold.to_bits());
         whole(self) == whole(other)
             && bits(self) == bits(other)

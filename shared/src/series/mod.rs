@@ -1,8 +1,8 @@
 //! Series: samples under one label set, the shape of everything that goes to Prometheus.
 //!
 //! ```text
-//!   translators ──► LabelSets  each label set once, under a SeriesId ─┐
-//!        └────────► Batch      samples, each with its SeriesId ───────┴─► remote write
+//!   translators ──► LabelSets  each label set once, under a SeriesId, with its metadata ─┐
+//!        └────────► Batch      samples, each with its SeriesId ──────────────────────────┴─► remote write
 //! ```
 //!
 //! So a sample costs a few numbers, and a label set is made, hashed and encoded once however many samples it has.
@@ -11,14 +11,18 @@ mod base;
 mod batch;
 mod histogram;
 mod labels;
+mod metadata;
 mod sets;
+mod start;
 
 pub(crate) use base::Base;
 pub use batch::{Batch, Series};
 pub use histogram::{BucketSpan, Buckets, NativeHistogram};
 pub use labels::{Label, LabelSet, NAME};
 pub(crate) use labels::{label_len, put_label, settled};
+pub use metadata::{Metadata, MetricKind};
 pub use sets::{LabelSets, SeriesId};
+pub use start::Start;
 
 use crate::units::UnixMillis;
 
@@ -33,11 +37,21 @@ pub struct Sample {
     pub at: UnixMillis,
     /// Compare by bits: [`STALE`] is a NaN.
     pub value: f64,
+    /// When counting began, of a counter.
+    pub start: Start,
+}
+
+impl Sample {
+    /// A sample whose start is unknown.
+    #[must_use]
+    pub const fn new(at: UnixMillis, value: f64) -> Self {
+        Self { at, value, start: Start::UNKNOWN }
+    }
 }
 
 impl PartialEq for Sample {
     fn eq(&self, other: &Self) -> bool {
-        self.at == other.at && self.value.to_bits() == other.value.to_bits()
+        self.at == other.at && self.value.to_bits() == other.value.to_bits() && self.start == other.start
     }
 }
 

@@ -1,9 +1,11 @@
 //! The table of the label sets in use.
 
+use std::sync::Arc;
+
 use foldhash::fast::RandomState;
 use indexmap::IndexSet;
 
-use super::LabelSet;
+use super::{LabelSet, Metadata};
 
 /// A series, by its label set's place in [`LabelSets`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,20 +17,42 @@ impl SeriesId {
     }
 }
 
-/// Label sets, each once, under an id. Ids grow in the order in which the sets first came.
+/// Label sets, each once, under an id, and what their metrics mean. Ids grow in the order in which the sets first came.
 #[derive(Clone, Debug, Default)]
-pub struct LabelSets(IndexSet<LabelSet, RandomState>);
+pub struct LabelSets {
+    sets: IndexSet<LabelSet, RandomState>,
+    /// By place in `sets`; as long as the last set that has any.
+    metadata: Vec<Option<Arc<Metadata>>>,
+}
 
 impl LabelSets {
     /// The id of `labels`, now and from now on.
     pub fn id(&mut self, labels: LabelSet) -> SeriesId {
-        SeriesId(self.0.insert_full(labels).0)
+        SeriesId(self.sets.insert_full(labels).0)
+    }
+
+    /// The same, with what the series' metric means. Where two metrics make one series, the first one that came tells.
+    pub fn id_of(&mut self, labels: LabelSet, metadata: &Arc<Metadata>) -> SeriesId {
+        let id = self.id(labels);
+        if self.metadata.len() <= id.0 {
+            self.metadata.resize(id.0 + 1, None);
+        }
+        if let Some(place) = self.metadata.get_mut(id.0) {
+            place.get_or_insert_with(|| Arc::clone(metadata));
+        }
+        id
     }
 
     /// The label set of a series; `None` for an id that another table gave.
     #[must_use]
     pub fn get(&self, id: SeriesId) -> Option<&LabelSet> {
-        self.0.get_index(id.0)
+        self.sets.get_index(id.0)
+    }
+
+    /// What the metric of a series means, if anyone told.
+    #[must_use]
+    pub fn metadata(&self, id: SeriesId) -> Option<&Arc<Metadata>> {
+        self.metadata.get(id.0)?.as_ref()
     }
 }
 
@@ -46,5 +70,18 @@ mod tests {
         assert!(first < second);
         assert_eq!(sets.get(second), Some(&set(&[("a", "1")])));
         assert_eq!(LabelSets::default().get(first), None);
+    }
+
+    #[test]
+    fn the_first_metric_of_a_series_tells_what_it_means() {
+        let set = |value: &str| [("a", value)].into_iter().collect::<LabelSet>();
+        let told = |help: &str| Arc::new(Metadata { help: help.to_owned(), ..Metadata::default() });
+        let mut sets = LabelSets::default();
+        let untold = sets.id(set("1"));
+        let series = sets.id_of(set("2"), &told("first"));
+        assert_eq!(sets.id_of(set("2"), &told("second")), series);
+        assert_eq!((sets.metadata(untold), sets.metadata(series)), (None, Some(&told("first"))));
+        sets.id_of(set("1"), &told("late"));
+        assert_eq!(sets.metadata(untold), Some(&told("late")));
     }
 }

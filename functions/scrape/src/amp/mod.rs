@@ -1,19 +1,22 @@
-//! Writes to Amazon Managed Prometheus: remote write 1.0, signed, until it is stored, refused, or time is over.
+//! Writes to Amazon Managed Prometheus: remote write, signed, until it is stored, refused, or time is over.
 
-mod split;
+mod repack;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_config::SdkConfig;
 use bytes::Bytes;
 use http::Uri;
-use siphon_core::remote_write::{self, HEADERS, verdict};
-use tracing::warn;
+use siphon_core::remote_write::{Request, Version, Written, verdict};
+use tracing::{info, warn};
 
 use crate::{
     clients::HttpsClient,
-    post::{Judged, Outcome, PostError, Poster},
+    post::{Answer, Judged, Outcome, PostError, Poster},
     report::Tally,
     time::Deadline,
 };
+use repack::Repacked;
 
 /// Amazon Managed Prometheus, as signatures name it.
 const SERVICE: &str = "aps";
@@ -36,65 +39,140 @@ impl From<PostError> for WriteError {
     fn from(error: PostError) -> Self {
         match error {
             PostError::OutOfTime(problem) => Self::OutOfTime(problem),
-            PostError::Misconfigured(problem) => Self::Misconfigured(problem),
+            PostError::Misconfigured(problem) | PostError::Unsupported(problem) => {
+                Self::Misconfigured(problem)
+            }
         }
     }
 }
 
-/// The sender.
+/// The sender. One for all agents, as long as the execution environment lives.
 pub struct Amp {
     poster: Poster,
+    version: Version,
+    /// The receiver has shown that it knows no version but 1.0.
+    knows_only_v1: AtomicBool,
+}
+
+/// A request on its way.
+struct Part {
+    request: Request,
+    /// It went before, and the receiver may have stored it.
+    may_be_stored: bool,
 }
 
 impl Amp {
-    /// Sends to `endpoint` with the region and credentials of `aws`; `None` if `aws` lacks either. The status alone
-    /// decides: the specification of remote write forbids to go by an answer's text.
+    /// Sends to `endpoint` with the region and credentials of `aws`; `None` if `aws` lacks either. `version` is the best
+    /// that the receiver may know. The status alone decides: the specification of remote write forbids to go by an
+    /// answer's text.
     #[must_use]
-    pub fn new(client: HttpsClient, endpoint: Uri, aws: &SdkConfig) -> Option<Self> {
-        let poster = Poster::new(
-            client,
-            endpoint,
-            SERVICE,
-            &HEADERS,
-            |answer| verdict(answer.status().as_u16(), answer.retry_after()),
-            aws,
-        );
-        Some(Self { poster: poster? })
+    pub fn new(client: HttpsClient, endpoint: Uri, version: Version, aws: &SdkConfig) -> Option<Self> {
+        let judge = |answer: &Answer| verdict(answer.status().as_u16(), answer.retry_after());
+        let poster = Poster::new(client, endpoint, SERVICE, judge, aws)?;
+        Some(Self { poster, version, knows_only_v1: AtomicBool::new(false) })
     }
 
-    /// Writes one request, in parts if the receiver finds it too large. Counts what is stored and what is refused for
-    /// good.
+    /// The version that requests are best made in.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        if self.knows_only_v1.load(Ordering::Relaxed) { Version::V1 } else { self.version }
+    }
+
+    /// Writes one request, in parts if the receiver finds it too large, in version 1.0 if it knows no other. Counts what
+    /// is stored and what is refused for good.
     ///
     /// # Errors
     /// [`WriteError`]: part of it may be stored, but all of it stays with the agent.
     pub async fn write(
         &self,
-        request: remote_write::Request,
+        request: Request,
         deadline: Deadline,
         tally: &mut Tally,
     ) -> Result<(), WriteError> {
-        let mut parts = vec![request];
-        while let Some(part) = parts.pop() {
-            let samples = part.samples as u64;
-            let judged = self.poster.post(Bytes::copy_from_slice(&part.body), deadline).await?;
+        let mut parts = vec![Part { request, may_be_stored: false }];
+        while let Some(mut part) = parts.pop() {
+            if part.request.version == Version::V2 && self.version() == Version::V1 {
+                replace(part, repack::as_v1, "unreadable", &mut parts, tally);
+                continue;
+            }
+            let (version, body) = (part.request.version, Bytes::copy_from_slice(&part.request.body));
+            let judged = match self.poster.post(version.headers(), body, deadline).await {
+                Err(PostError::Unsupported(problem)) if version == Version::V2 => {
+                    self.fall_back(&problem);
+                    parts.push(part);
+                    continue;
+                }
+                judged => judged?,
+            };
+            part.may_be_stored |= judged.may_be_stored;
+            let written = Written::read(|name| judged.answer.header(name));
             match judged.outcome {
-                Outcome::Stored => tally.samples += samples,
-                Outcome::Rejected => tally.samples_rejected.add(rejection(&judged, samples), samples),
-                Outcome::Split => match split::halves(&part) {
-                    Some((first, second)) => parts.extend([second, first]), // the first is popped first
-                    None => tally.samples_rejected.add("413", samples),
-                },
+                // An old receiver sees no field that it knows, and takes that for an empty request of 1.0.
+                Outcome::Stored if version == Version::V2 && written.is_none() => {
+                    self.fall_back("it does not say what it has written");
+                    parts.push(Part { may_be_stored: true, ..part });
+                }
+                Outcome::Stored => stored(&part, written, tally),
+                Outcome::Rejected => rejected(&part, written, &judged, tally),
+                Outcome::Split => replace(part, repack::halves, "413", &mut parts, tally),
             }
         }
         Ok(())
     }
+
+    /// From now on, all is written in version 1.0.
+    fn fall_back(&self, problem: &str) {
+        if !self.knows_only_v1.swap(true, Ordering::Relaxed) {
+            info!(problem, "Prometheus takes no remote write 2.0: writing 1.0 from now on");
+        }
+    }
 }
 
-/// Logs the rejection of `samples` and names it. After an attempt that may have been stored, the receiver may only be
-/// saying that it knows these samples.
-fn rejection(judged: &Judged, samples: u64) -> String {
-    let Judged { answer, may_be_stored, .. } = judged;
-    let reason = format!("{}{}", answer.status().as_str(), if *may_be_stored { "_or_stored" } else { "" });
-    warn!(reason, samples, text = answer.text(), "Prometheus refused samples for good");
-    reason
+/// Puts what `repack` makes of a part in its place. Where that is nothing, its samples are refused for `reason`.
+fn replace(
+    part: Part,
+    repack: fn(&Request) -> Option<Repacked>,
+    reason: &'static str,
+    parts: &mut Vec<Part>,
+    tally: &mut Tally,
+) {
+    let Part { request, may_be_stored } = part;
+    let Some((requests, dropped)) = repack(&request) else {
+        return tally.samples_rejected.add(reason, request.samples as u64);
+    };
+    let again = requests.into_iter().map(|request| Part { request, may_be_stored });
+    parts.extend(again.rev()); // the first is popped first
+    for drop in dropped {
+        tally.samples_dropped.add(drop.reason, drop.samples);
+    }
+}
+
+/// Counts what is stored. A receiver that counts has the last word on how much that is.
+fn stored(part: &Part, written: Option<Written>, tally: &mut Tally) {
+    let (samples, stored) = samples_of(part, written.filter(|_| part.request.version == Version::V2));
+    let stored = stored.unwrap_or(samples);
+    if stored < samples {
+        warn!(samples = samples - stored, ?written, "Prometheus took a request but for some samples");
+    }
+    tally.samples += stored;
+    tally.samples_rejected.add("not_written", samples - stored);
+}
+
+/// Counts and logs what is refused for good: all of the request, but for what the receiver says that it has written.
+/// After an attempt that may have been stored, it may only be saying that it knows these samples.
+fn rejected(part: &Part, written: Option<Written>, Judged { answer, .. }: &Judged, tally: &mut Tally) {
+    let (samples, stored) = samples_of(part, written);
+    let stored = stored.unwrap_or(0);
+    let reason =
+        format!("{}{}", answer.status().as_str(), if part.may_be_stored { "_or_stored" } else { "" });
+    let refused = samples - stored;
+    warn!(reason, samples = refused, stored, text = answer.text(), "Prometheus refused samples for good");
+    tally.samples += stored;
+    tally.samples_rejected.add(reason, refused);
+}
+
+/// The samples of a part, and how many of them are written, if the receiver says so.
+fn samples_of(part: &Part, written: Option<Written>) -> (u64, Option<u64>) {
+    let samples = part.request.samples as u64;
+    (samples, written.map(|counts| counts.samples.saturating_add(counts.histograms).min(samples)))
 }

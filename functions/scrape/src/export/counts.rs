@@ -1,9 +1,11 @@
 //! The agent's own counters as series, so that a loss in a task shows where its metrics are.
 
+use std::sync::Arc;
+
 use siphon_core::{
     ecs::Identity,
     otlp::Value,
-    series::{Batch, LabelSet, LabelSets, NAME},
+    series::{Batch, LabelSet, LabelSets, Metadata, MetricKind, NAME},
     wire::{Count, PageHead},
 };
 
@@ -16,9 +18,15 @@ pub(super) fn batch(head: &PageHead, identity: Option<&Identity>, sets: &mut Lab
     let exported = |count: &&Count| count.value > 0 && EXPORTED.contains(&count.event.as_ref());
     let mut batch = Batch::default();
     for count in head.counts.iter().filter(exported) {
-        batch.push(sets.id(labels(count, &task)), head.now, count.value as f64);
+        let series = sets.id_of(labels(count, &task), &Arc::new(metadata(&count.event)));
+        batch.push(series, head.now, count.value as f64);
     }
     batch
+}
+
+fn metadata(event: &str) -> Metadata {
+    let help = format!("What the agent counts as {event}.");
+    Metadata { kind: MetricKind::Counter, help, unit: String::new() }
 }
 
 fn labels(count: &Count, task: &[(String, String)]) -> LabelSet {

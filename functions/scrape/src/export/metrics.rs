@@ -3,7 +3,7 @@
 use siphon_core::{
     ecs,
     prometheus::{self, Translation},
-    remote_write::{Limits, Packer, Request, Weight},
+    remote_write::{Limits, Packer, Request, Version, Weight},
     series::{Batch, LabelSets},
     units::UnixMillis,
     wire::{Kind, Reading, Record, Share},
@@ -18,10 +18,11 @@ pub(super) fn deliveries(
     oldest: UnixMillis,
     counts: bool,
     limits: Limits,
+    version: Version,
 ) -> impl Iterator<Item = Delivery<Request>> {
     let mut records = export.page.share(Share::Metrics);
     let mut translators = Translators::new(export);
-    let mut packer = Packer::new(&limits);
+    let mut packer = Packer::new(&limits, version);
     let has_counts = counts && !export.page.records.is_empty();
     let mut waiting = has_counts.then(|| translators.counts(export));
     std::iter::from_fn(move || {
@@ -167,7 +168,10 @@ mod tests {
         let options = Translation::default();
         let export = Export::new(page, &options);
         let samples = |d: Delivery<Request>| d.items.iter().map(|request| request.samples).collect();
-        export.metrics(UnixMillis(0), true, limits).map(|d| (d.completes.through, samples(d))).collect()
+        export
+            .metrics(UnixMillis(0), true, limits, Version::V1)
+            .map(|d| (d.completes.through, samples(d)))
+            .collect()
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod spans;
 use siphon_core::{
     ecs::Identity,
     otlp::Resource,
-    remote_write::{Limits, Request},
+    remote_write::{Limits, Request, Version},
     units::UnixMillis,
     wire::{Cursor, Kind, Page, Record},
     xray::{self, Document, otlp::Span},
@@ -111,15 +111,16 @@ impl<'a> Export<'a> {
         Self { page, options, identity }
     }
 
-    /// The remote-write requests of the metrics share. Samples from before `oldest` are dropped: Prometheus would refuse
+    /// The remote-write requests of the metrics share, in this version. Samples from before `oldest` are dropped: Prometheus would refuse
     /// them. With `counts` the agent's own counters go along.
     pub fn metrics(
         &self,
         oldest: UnixMillis,
         counts: bool,
         limits: Limits,
+        version: Version,
     ) -> impl Iterator<Item = Delivery<Request>> {
-        metrics::deliveries(self, oldest, counts, limits)
+        metrics::deliveries(self, oldest, counts, limits, version)
     }
 
     /// The documents of the traces share, as many a delivery as one call takes.

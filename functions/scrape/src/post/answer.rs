@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::{Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
@@ -15,7 +15,7 @@ const SHOWN_BYTES: usize = 512;
 /// One answer.
 pub struct Answer {
     status: StatusCode,
-    retry_after: Option<String>,
+    headers: HeaderMap,
     body: Vec<u8>,
 }
 
@@ -23,14 +23,13 @@ impl Answer {
     /// Reads no more of the body than anyone looks at.
     pub(super) async fn read(response: Response<Incoming>) -> Self {
         let (head, mut incoming) = response.into_parts();
-        let retry_after = head.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let mut body = Vec::new();
         while body.len() < READ_BYTES {
             let Some(Ok(frame)) = incoming.frame().await else { break };
             body.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
         }
         body.truncate(READ_BYTES);
-        Self { status: head.status, retry_after: retry_after.map(str::to_owned), body }
+        Self { status: head.status, headers: head.headers, body }
     }
 
     /// The status.
@@ -39,10 +38,16 @@ impl Answer {
         self.status
     }
 
+    /// What the header of this name holds, if it is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
     /// What the header `Retry-After` holds.
     #[must_use]
     pub fn retry_after(&self) -> Option<&str> {
-        self.retry_after.as_deref()
+        self.header(header::RETRY_AFTER.as_str())
     }
 
     /// The beginning of the body.

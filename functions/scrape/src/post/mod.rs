@@ -8,14 +8,19 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use bytes::Bytes;
-use http::{Method, Request, Uri, header};
+use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::Full;
 use hyper_util::client::legacy;
 use siphon_core::remote_write::Verdict;
 use tokio::time::timeout_at;
 use tracing::info;
 
-use crate::{backoff::Backoff, clients::HttpsClient, describe, time::Deadline};
+use crate::{
+    backoff::Backoff,
+    clients::HttpsClient,
+    describe,
+    time::{Deadline, now},
+};
 pub use answer::Answer;
 use signature::Signer;
 
@@ -32,6 +37,8 @@ pub enum PostError {
     OutOfTime(String),
     /// It refuses us, not them.
     Misconfigured(String),
+    /// It doesn't know what they are: status 415.
+    Unsupported(String),
 }
 
 /// What became of the bytes.
@@ -60,35 +67,36 @@ pub struct Poster {
     client: HttpsClient,
     endpoint: Uri,
     signer: Signer,
-    headers: &'static [(&'static str, &'static str)],
     verdict: fn(&Answer) -> Verdict,
 }
 
+/// Headers of a request, besides those that every request has.
+pub type Headers = &'static [(&'static str, &'static str)];
+
 impl Poster {
-    /// Posts with these `headers` to `endpoint`, an address of the AWS `service` (its signing name), with the region and
-    /// credentials of `aws`, and judges answers by `verdict`. `None` if `aws` lacks either.
+    /// Posts to `endpoint`, an address of the AWS `service` (its signing name), with the region and credentials of `aws`,
+    /// and judges answers by `verdict`. `None` if `aws` lacks either.
     #[must_use]
     pub fn new(
         client: HttpsClient,
         endpoint: Uri,
         service: &'static str,
-        headers: &'static [(&'static str, &'static str)],
         verdict: fn(&Answer) -> Verdict,
         aws: &SdkConfig,
     ) -> Option<Self> {
-        Some(Self { client, endpoint, signer: Signer::new(service, aws)?, headers, verdict })
+        Some(Self { client, endpoint, signer: Signer::new(service, aws)?, verdict })
     }
 
     /// Posts until `body` is judged.
     ///
     /// # Errors
     /// [`PostError`]
-    pub async fn post(&self, body: Bytes, deadline: Deadline) -> Result<Judged, PostError> {
+    pub async fn post(&self, headers: Headers, body: Bytes, deadline: Deadline) -> Result<Judged, PostError> {
         let mut backoff = Backoff::new(deadline);
         let mut may_be_stored = false;
         let mut renewed = false;
         loop {
-            let (problem, asked) = match self.attempt(&body, backoff.retries(), deadline).await {
+            let (problem, asked) = match self.attempt(headers, &body, backoff.retries(), deadline).await {
                 Err(AttemptError::Setup(problem)) => return Err(PostError::Misconfigured(problem)),
                 Err(AttemptError::NoAnswer { problem, sent }) => {
                     may_be_stored |= sent;
@@ -106,10 +114,13 @@ impl Poster {
                             self.signer.forget_credentials().await;
                             continue;
                         }
+                        Verdict::Misconfigured if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                            return Err(PostError::Unsupported(answer.to_string()));
+                        }
                         Verdict::Misconfigured => return Err(PostError::Misconfigured(answer.to_string())),
                         Verdict::Retry { after } => {
                             may_be_stored |= answer.is_server_error();
-                            (answer.to_string(), after)
+                            (answer.to_string(), after.map(|after| after.wait(now())))
                         }
                     }
                 }
@@ -121,8 +132,14 @@ impl Poster {
         }
     }
 
-    async fn attempt(&self, body: &Bytes, retries: u32, deadline: Deadline) -> Result<Answer, AttemptError> {
-        let request = self.request(body, retries).await?;
+    async fn attempt(
+        &self,
+        headers: Headers,
+        body: &Bytes,
+        retries: u32,
+        deadline: Deadline,
+    ) -> Result<Answer, AttemptError> {
+        let request = self.request(headers, body, retries).await?;
         let end = deadline.at().min(Deadline::after(ATTEMPT_TIMEOUT).at());
         let exchange = async { Ok(Answer::read(self.client.request(request).await?).await) };
         match timeout_at(end, exchange).await {
@@ -134,10 +151,15 @@ impl Poster {
         }
     }
 
-    async fn request(&self, body: &Bytes, retries: u32) -> Result<Request<Full<Bytes>>, AttemptError> {
+    async fn request(
+        &self,
+        headers: Headers,
+        body: &Bytes,
+        retries: u32,
+    ) -> Result<Request<Full<Bytes>>, AttemptError> {
         let setup = |error: &dyn std::fmt::Display| AttemptError::Setup(error.to_string());
         let mut request = Request::builder().method(Method::POST).uri(&self.endpoint);
-        for &(name, value) in self.headers {
+        for &(name, value) in headers {
             request = request.header(name, value);
         }
         request = request.header(header::USER_AGENT, USER_AGENT);

@@ -34,7 +34,9 @@ impl From<PostError> for PutError {
     fn from(error: PostError) -> Self {
         match error {
             PostError::OutOfTime(problem) => Self::OutOfTime(problem),
-            PostError::Misconfigured(problem) => Self::Misconfigured(problem),
+            PostError::Misconfigured(problem) | PostError::Unsupported(problem) => {
+                Self::Misconfigured(problem)
+            }
         }
     }
 }

@@ -34,7 +34,7 @@ impl Otlp {
         let verdict = |answer: &Answer| {
             verdict(answer.status().as_u16(), answer.retry_after(), &String::from_utf8_lossy(answer.body()))
         };
-        Some(Self { poster: Poster::new(client, endpoint, SERVICE, &HEADERS, verdict, aws)? })
+        Some(Self { poster: Poster::new(client, endpoint, SERVICE, verdict, aws)? })
     }
 
     /// The endpoint of the region of `aws`, or on the address that the environment gives for all of AWS.
@@ -62,7 +62,7 @@ impl Otlp {
                 continue;
             }
             let body = body(&part).map_err(|error| PutError::Misconfigured(error.to_string()))?;
-            let judged = self.poster.post(body.into(), deadline).await?;
+            let judged = self.poster.post(&HEADERS, body.into(), deadline).await?;
             match judged.outcome {
                 Outcome::Stored => stored(&part, &judged.answer, tally),
                 Outcome::Split if part.len() > 1 && refusals < MOST_REFUSALS => {

@@ -50,8 +50,10 @@ pub fn partial_success(body: &[u8]) -> Option<PartialSuccess> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Verdict::*, *};
     use std::time::Duration;
+
+    use super::{Verdict::*, *};
+    use crate::remote_write::RetryAfter;
 
     #[test]
     fn a_400_is_about_a_span_or_about_the_account() {
@@ -64,7 +66,7 @@ mod tests {
             (403, None, "", Misconfigured),
             (404, None, "", Misconfigured),
             (422, None, "", Rejected),
-            (429, Some("3"), "", Retry { after: Some(Duration::from_secs(3)) }),
+            (429, Some("3"), "", Retry { after: Some(RetryAfter::In(Duration::from_secs(3))) }),
             (503, None, disabled, Retry { after: None }),
         ] {
             assert_eq!(verdict(status, retry_after, text), want, "{status} {text}");
