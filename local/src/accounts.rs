@@ -9,6 +9,8 @@
 //! | readings, exports, spans accepted | the agents | the ledger that each logs when it ends |
 //! | freshness | the AMP receiver | a reading's time is that of its arrival in the agent |
 //!
+//! The marker that ends a series is a stored sample, but no reading and no export.
+//!
 //! What agents accepted and receivers do not have is lost, wherever it went. Nothing here knows what was sent.
 
 mod distinct;
@@ -121,14 +123,15 @@ impl Accounts {
         books.counts.samples_repeated += repeated;
         let Some(task) = labels.get(TASK_ARN) else { return };
         let metric = labels.metric();
+        let measured = || stored.iter().filter(|point| !point.is_stale());
         if metric.starts_with("ecs_task_") {
             let book = books.tasks.entry(task.to_owned()).or_default();
-            for point in stored.iter().filter(|point| book.readings.insert(point.at)) {
+            for point in measured().filter(|point| book.readings.insert(point.at)) {
                 books.freshness.observe(now.since(UnixMillis(point.at)));
             }
         } else if metric == "target_info" {
             let book = books.tasks.entry(task.to_owned()).or_default();
-            for point in stored {
+            for point in measured() {
                 book.exports.insert(point.at);
             }
         } else if let Some(event) =
@@ -137,7 +140,7 @@ impl Accounts {
             let book = books.tasks.entry(task.to_owned()).or_default();
             let label = |name| labels.get(name).unwrap_or_default();
             let counter = book.counter([event, label("kind"), label("reason")]);
-            for value in stored.iter().filter_map(|point| point.value()) {
+            for value in measured().filter_map(|point| point.value()) {
                 counter.observe(whole(value));
             }
         }
@@ -265,7 +268,7 @@ fn whole(value: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use siphon_core::remote_write::v1::Label;
+    use siphon_core::{remote_write::v1::Label, series::STALE};
 
     use super::*;
     use crate::amp::Point;
@@ -316,6 +319,15 @@ mod tests {
         assert_eq!(accounts.missing().readings, 7);
         ledger(2);
         assert_eq!(accounts.missing().readings, 9);
+    }
+
+    #[test]
+    fn the_end_of_a_series_is_no_reading_and_no_count() {
+        let accounts = Accounts::default();
+        store(&accounts, "ecs_task_cpu_utilized_None", "", &[(-20, 1.0), (-19, STALE)]);
+        store(&accounts, "siphon_agent_accepted_items_total", "ecs", &[(0, 3.0), (1, STALE)]);
+        assert_eq!((accounts.readings("task"), accounts.missing().readings), (1, 2));
+        assert_eq!(accounts.counts().samples_stored, 4);
     }
 
     #[test]

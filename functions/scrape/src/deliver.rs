@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::join;
 use siphon_core::{
     remote_write::Limits,
+    series::Ends,
     units::UnixMillis,
     wire::{Cursor, Cursors, Page, Share},
 };
@@ -64,7 +65,8 @@ pub struct Round {
     pub misconfigured: bool,
 }
 
-/// Writes `page` until `deadline`, but for what is `stuck` already. With `counts` the agent's own counters go along.
+/// Writes `page` until `deadline`, but for what is `stuck` already. With `counts` the agent's own counters go along;
+/// `ends` is that of the drain.
 pub async fn deliver(
     page: &Page,
     config: &Config,
@@ -72,6 +74,7 @@ pub async fn deliver(
     deadline: Deadline,
     counts: bool,
     stuck: Stuck,
+    ends: &mut Ends,
 ) -> Round {
     let round = Delivering { page, export: Export::new(page, &config.translation), received: Instant::now() };
     let end = |share| patience(page, share, deadline, stuck);
@@ -79,7 +82,7 @@ pub async fn deliver(
         if stuck.metrics {
             Written::stuck()
         } else {
-            round.metrics(&receivers.amp, end(Share::Metrics), counts).await
+            round.metrics(&receivers.amp, end(Share::Metrics), counts, ends).await
         }
     };
     let traces = async {
@@ -138,10 +141,10 @@ struct Delivering<'a> {
 }
 
 impl Delivering<'_> {
-    async fn metrics(&self, amp: &Amp, deadline: Deadline, counts: bool) -> Written {
+    async fn metrics(&self, amp: &Amp, deadline: Deadline, counts: bool, ends: &mut Ends) -> Written {
         let mut written = Written::default();
         let oldest = now().plus(-millis(OLDEST_SAMPLE));
-        let deliveries = self.export.metrics(oldest, counts, Limits::default(), amp.version());
+        let deliveries = self.export.metrics(oldest, counts, Limits::default(), amp.version(), ends);
         for Delivery { items, completes } in deliveries {
             for request in items {
                 match amp.write(request, deadline, &mut written.tally).await {

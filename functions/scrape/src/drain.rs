@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use siphon_core::{
+    series::Ends,
     shard::Target,
     wire::{Ack, LeaseId, Page, PullRequest, Share},
 };
@@ -56,6 +57,7 @@ async fn rounds(
     let lease = LeaseId(random()?);
     let mut agent = AgentClient::new(target, &config.key);
     let mut stuck = Stuck::default();
+    let mut ends = Ends::default();
     while deadlines.writes.left() > LEAST_ROUND {
         let task_arn = target.task_arn.clone();
         let lease_ms = u64::try_from(deadlines.writes.left().as_millis()).unwrap_or(u64::MAX);
@@ -68,7 +70,7 @@ async fn rounds(
             return Ok(()); // nothing to acknowledge; the agent keeps no lease for nothing
         }
 
-        let round = deliver(&page, config, receivers, deadlines.writes, is_first, stuck).await;
+        let round = deliver(&page, config, receivers, deadlines.writes, is_first, stuck, &mut ends).await;
         stuck = round.stuck;
         drained.tally.merge(round.tally);
         drained.misconfigured |= round.misconfigured;

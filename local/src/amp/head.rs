@@ -11,7 +11,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use siphon_core::units::UnixMillis;
+use siphon_core::{series::STALE, units::UnixMillis};
 
 use super::Labels;
 
@@ -109,6 +109,11 @@ impl Point {
         Self { at, bits: hash, schema: Some(schema) }
     }
 
+    /// It ends its series.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.schema.is_none() && self.bits == STALE.to_bits()
+    }
+
     /// The float.
     pub(crate) fn value(&self) -> Option<f64> {
         self.schema.is_none().then(|| f64::from_bits(self.bits))
@@ -198,7 +203,7 @@ fn remember(history: &mut VecDeque<Point>, point: Point) {
 
 #[cfg(test)]
 mod tests {
-    use siphon_core::{remote_write::v1::Label, series::STALE};
+    use siphon_core::remote_write::v1::Label;
 
     use super::*;
 

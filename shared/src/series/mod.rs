@@ -9,6 +9,7 @@
 
 mod base;
 mod batch;
+mod ends;
 mod histogram;
 mod labels;
 mod metadata;
@@ -17,6 +18,7 @@ mod start;
 
 pub(crate) use base::Base;
 pub use batch::{Batch, Series};
+pub use ends::Ends;
 pub use histogram::{BucketSpan, Buckets, NativeHistogram};
 pub use labels::{Label, LabelSet, NAME};
 pub(crate) use labels::{label_len, put_label, settled};

@@ -4,7 +4,7 @@ use siphon_core::{
     ecs,
     prometheus::{self, Translation},
     remote_write::{Limits, Packer, Request, Version, Weight},
-    series::{Batch, LabelSets},
+    series::{Batch, Ends, LabelSets},
     units::UnixMillis,
     wire::{Kind, Reading, Record, Share},
 };
@@ -13,15 +13,18 @@ use super::{BadRecord, Completes, Delivery, Export, counts};
 use crate::report::Reasons;
 
 /// See [`Export::metrics`].
-pub(super) fn deliveries(
-    export: &Export<'_>,
+pub(super) fn deliveries<'a>(
+    export: &'a Export<'_>,
     oldest: UnixMillis,
     counts: bool,
     limits: Limits,
     version: Version,
+    ends: &'a mut Ends,
 ) -> impl Iterator<Item = Delivery<Request>> {
+    let head = &export.page.head;
+    let is_end = head.stopping && head.metrics.remaining_records == 0;
     let mut records = export.page.share(Share::Metrics);
-    let mut translators = Translators::new(export);
+    let mut translators = Translators::new(export, ends);
     let mut packer = Packer::new(&limits, version);
     let has_counts = counts && !export.page.records.is_empty();
     let mut waiting = has_counts.then(|| translators.counts(export));
@@ -34,6 +37,9 @@ pub(super) fn deliveries(
             if waiting.is_some() {
                 break;
             }
+        }
+        if is_end && waiting.is_none() {
+            group.end(translators.end());
         }
         group.close(&mut packer, &translators.sets)
     })
@@ -51,11 +57,14 @@ struct Translators<'a> {
     ecs: ecs::Translator,
     otlp: prometheus::Translator<'a>,
     sets: LabelSets,
+    /// Only of a stopping agent: series are not worth remembering before.
+    ends: Option<&'a mut Ends>,
 }
 
 impl<'a> Translators<'a> {
-    fn new(export: &'a Export<'_>) -> Self {
+    fn new(export: &'a Export<'_>, ends: &'a mut Ends) -> Self {
         Self {
+            ends: export.page.head.stopping.then_some(ends),
             ecs: ecs::Translator::new(&export.options.ecs),
             otlp: prometheus::Translator::new(&export.options.prometheus, export.identity.as_ref()),
             sets: LabelSets::default(),
@@ -65,7 +74,19 @@ impl<'a> Translators<'a> {
     /// The agent's own counters.
     fn counts(&mut self, export: &Export<'_>) -> Translated {
         let batch = counts::batch(&export.page.head, export.identity.as_ref(), &mut self.sets);
-        Translated { batch, ..Translated::default() }
+        self.noted(Translated { batch, ..Translated::default() })
+    }
+
+    fn noted(&mut self, mut translated: Translated) -> Translated {
+        if let Some(ends) = &mut self.ends {
+            ends.note(&mut translated.batch, &self.sets);
+        }
+        translated
+    }
+
+    /// Markers for all series that were sent in this drain.
+    fn end(&mut self) -> Batch {
+        self.ends.as_mut().map(|ends| ends.markers(&mut self.sets)).unwrap_or_default()
     }
 
     fn translate(&mut self, record: &'a Record, oldest: UnixMillis) -> Translated {
@@ -75,7 +96,7 @@ impl<'a> Translators<'a> {
             Batch::default()
         });
         completes.dropped.add("expired", batch.expire(oldest) as u64);
-        Translated { batch, completes }
+        self.noted(Translated { batch, completes })
     }
 
     fn batch(
@@ -118,6 +139,12 @@ impl Group {
         self.batch.append(record.batch);
         self.completes.extend(record.completes);
         None
+    }
+
+    /// Ends series. The markers go under the cursor of the last records, whatever the limits: an agent that is drained ends,
+    /// and nobody comes back for them.
+    fn end(&mut self, markers: Batch) {
+        self.batch.append(markers);
     }
 
     /// `None` if there is nothing in it, not even a record.
@@ -168,8 +195,9 @@ mod tests {
         let options = Translation::default();
         let export = Export::new(page, &options);
         let samples = |d: Delivery<Request>| d.items.iter().map(|request| request.samples).collect();
+        let mut ends = Ends::default();
         export
-            .metrics(UnixMillis(0), true, limits, Version::V1)
+            .metrics(UnixMillis(0), true, limits, Version::V1, &mut ends)
             .map(|d| (d.completes.through, samples(d)))
             .collect()
     }
@@ -193,6 +221,26 @@ mod tests {
         let limits = Limits { samples: 5, ..Limits::default() };
         let want = [(Some(Cursor(11)), vec![5, 3]), (Some(Cursor(12)), vec![5, 3])];
         assert_eq!(delivered(&page(2), limits), want);
+    }
+
+    #[test]
+    fn the_last_page_of_a_stopping_agent_ends_its_series_under_the_last_cursor() {
+        let limits = |samples| Limits { samples, ..Limits::default() };
+        let mut last = page(3);
+        last.head.stopping = true;
+        let through = |n| Some(Cursor(n));
+        assert_eq!(delivered(&last, limits(100)), [(through(13), vec![32])]);
+        let want = [(through(12), vec![16]), (through(13), vec![16])];
+        assert_eq!(delivered(&last, limits(17)), want, "with the last record's own");
+        assert_eq!(
+            delivered(&last, limits(8)).last(),
+            Some(&(through(13), vec![8, 8])),
+            "whatever the limits"
+        );
+
+        last.head.metrics.remaining_records = 1;
+        assert_eq!(delivered(&last, limits(100)), [(through(13), vec![24])], "more is to come");
+        assert_eq!(delivered(&page(3), limits(100)), [(through(13), vec![24])], "it goes on");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use siphon_core::{
     ecs::Identity,
     otlp::Resource,
     remote_write::{Limits, Request, Version},
+    series::Ends,
     units::UnixMillis,
     wire::{Cursor, Kind, Page, Record},
     xray::{self, Document, otlp::Span},
@@ -111,16 +112,20 @@ impl<'a> Export<'a> {
         Self { page, options, identity }
     }
 
-    /// The remote-write requests of the metrics share, in this version. Samples from before `oldest` are dropped: Prometheus would refuse
-    /// them. With `counts` the agent's own counters go along.
-    pub fn metrics(
-        &self,
+    /// The remote-write requests of the metrics share, in this version. Samples from before `oldest` are dropped:
+    /// Prometheus would refuse them. With `counts` the agent's own counters go along.
+    ///
+    /// `ends` is of one drain. A page of a stopping agent that leaves no metrics behind ends all series that it has seen:
+    /// no more may come, and if something does, it is later than the markers.
+    pub fn metrics<'b>(
+        &'b self,
         oldest: UnixMillis,
         counts: bool,
         limits: Limits,
         version: Version,
+        ends: &'b mut Ends,
     ) -> impl Iterator<Item = Delivery<Request>> {
-        metrics::deliveries(self, oldest, counts, limits, version)
+        metrics::deliveries(self, oldest, counts, limits, version, ends)
     }
 
     /// The documents of the traces share, as many a delivery as one call takes.

@@ -7,5 +7,6 @@
 )]
 
 mod draining;
+mod ending;
 mod traces;
 mod world;

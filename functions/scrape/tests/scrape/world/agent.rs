@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) manner: Manner,
     pub(crate) records: Vec<Record>,
     pub(crate) counts: Vec<Count>,
+    /// What its pages say.
+    pub(crate) stopping: bool,
     /// Most records of one page.
     pub(crate) page_records: Option<usize>,
     /// What is acknowledged.
@@ -145,6 +147,11 @@ fn task_json(arn: &str) -> String {
 }
 
 impl State {
+    /// As after the time that it was given for.
+    pub(crate) fn give_up_lease(&mut self) {
+        self.lease = None;
+    }
+
     fn respond(&mut self, head: &Parts, body: Bytes) -> Option<Answer> {
         let nonce = self.check(head, &body);
         let (status, body) = match (self.manner, head.uri.path()) {
@@ -206,7 +213,7 @@ impl State {
             boot: BOOT,
             now: now(),
             container: String::new(),
-            stopping: false,
+            stopping: self.stopping,
             metrics: share(Share::Metrics),
             traces: share(Share::Traces),
             counts: self.counts.clone(),

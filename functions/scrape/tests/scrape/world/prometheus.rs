@@ -7,9 +7,12 @@ use std::{
 
 use bytes::Bytes;
 use http::request::Parts;
-use siphon_core::remote_write::{
-    HEADERS, MAX_BODY_BYTES,
-    v1::{TimeSeries, decode},
+use siphon_core::{
+    remote_write::{
+        HEADERS, MAX_BODY_BYTES,
+        v1::{TimeSeries, decode},
+    },
+    series::STALE,
 };
 
 use super::{Answer, answer, header, reset, serve};
@@ -37,6 +40,8 @@ pub(crate) struct State {
     pub(crate) bodies: Vec<Bytes>,
     /// Label set and time -> how often it was stored.
     pub(crate) samples: BTreeMap<(String, i64), u32>,
+    /// Label set -> times of stale markers, also among the samples.
+    pub(crate) ends: BTreeMap<String, Vec<i64>>,
     /// `Retry-Attempt` of each request.
     pub(crate) attempts: Vec<Option<String>>,
 }
@@ -109,6 +114,9 @@ impl State {
             let labels = labels.join(",");
             for sample in &one.samples {
                 *self.samples.entry((labels.clone(), sample.timestamp)).or_default() += 1;
+                if sample.value.to_bits() == STALE.to_bits() {
+                    self.ends.entry(labels.clone()).or_default().push(sample.timestamp);
+                }
             }
         }
     }
