@@ -58,11 +58,14 @@ impl World {
     pub(crate) async fn with_settings(settings: &[(&str, &str)]) -> Self {
         let (agent, prometheus) = (Agent::start("task-1").await, Prometheus::start().await);
         let (xray, otlp) = (XRay::start().await, Otlp::start().await);
-        let config = Config::read(|name| match name {
-            "SIPHON_KEY" => Some(KEY.to_owned()),
-            "AWS_PROMETHEUS_ENDPOINT" => Some(prometheus.url.clone()),
-            "SIPHON_XRAY_OTLP_ENDPOINT" => Some(otlp.url.clone()),
-            _ => settings.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()),
+        let given =
+            |name: &str| settings.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+        let config = Config::read(|name| match (given(name), name) {
+            (Some(value), _) => Some(value),
+            (None, "SIPHON_KEY") => Some(KEY.to_owned()),
+            (None, "AWS_PROMETHEUS_ENDPOINT") => Some(prometheus.url.clone()),
+            (None, "SIPHON_XRAY_OTLP_ENDPOINT") => Some(otlp.url.clone()),
+            (None, _) => None,
         });
         let credentials = Credentials::new("id", "secret", Some("token".to_owned()), None, "test");
         let aws = clients::aws()
