@@ -8,12 +8,14 @@
 //! | what an application sends | [`otlp`] |
 //! | container measurements to series | [`ecs`] |
 //! | OTLP metrics to series | [`prometheus`] |
+//! | what Amazon Managed Prometheus doesn't take, trimmed before it is sent | [`amp`] |
 //! | series to remote-write requests, and what an answer means | [`remote_write`] |
 //! | OTLP spans to segment documents, and what an answer means | [`xray`] |
 //!
 //! [`settings`] reads configuration from any look-up, [`shard`] is the message between the two functions,
 //! [`series`] and [`units`] are the words that the others share, [`emf`] renders the functions' own metrics.
 
+pub mod amp;
 pub mod ecs;
 pub mod emf;
 pub mod otlp;

@@ -267,7 +267,7 @@ fn read(task: &[u8], stats: &[u8]) -> Result<(), TestCaseError> {
 proptest! {
     #[test]
     fn any_request_becomes_sendable_series(request in any_request(), suffixes: bool) {
-        let (mut sets, options) = (LabelSets::default(), prometheus::Options { suffixes });
+        let (mut sets, options) = (LabelSets::default(), prometheus::Options { suffixes, ..Default::default() });
         let bytes = request.encode_to_vec();
         let made = prometheus::Translator::new(&options, None).translate(&bytes, &mut sets).unwrap();
         let dropped: u64 = made.dropped.iter().map(|d| d.points).sum();

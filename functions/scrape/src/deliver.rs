@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use siphon_core::{
+    amp::Limiter,
     remote_write::Limits,
     series::Ends,
     units::UnixMillis,
@@ -20,9 +21,6 @@ use crate::{
     time::{Deadline, now},
     traces::{PutError, Traces},
 };
-
-/// Amazon Managed Prometheus refuses samples older than an hour: this much older they would only earn refusals.
-const OLDEST_SAMPLE: Duration = Duration::from_secs(55 * 60);
 
 /// Where data goes.
 pub struct Receivers {
@@ -76,13 +74,14 @@ pub async fn deliver(
     stuck: Stuck,
     ends: &mut Ends,
 ) -> Round {
+    let limiter = config.amp_limits.then(|| Limiter::new(now()));
     let round = Delivering { page, export: Export::new(page, &config.translation), received: Instant::now() };
     let end = |share| patience(page, share, deadline, stuck);
     let metrics = async {
         if stuck.metrics {
             Written::stuck()
         } else {
-            round.metrics(&receivers.amp, end(Share::Metrics), counts, ends).await
+            round.metrics(&receivers.amp, end(Share::Metrics), limiter, counts, ends).await
         }
     };
     let traces = async {
@@ -141,10 +140,16 @@ struct Delivering<'a> {
 }
 
 impl Delivering<'_> {
-    async fn metrics(&self, amp: &Amp, deadline: Deadline, counts: bool, ends: &mut Ends) -> Written {
+    async fn metrics(
+        &self,
+        amp: &Amp,
+        deadline: Deadline,
+        limiter: Option<Limiter>,
+        counts: bool,
+        ends: &mut Ends,
+    ) -> Written {
         let mut written = Written::default();
-        let oldest = now().plus(-millis(OLDEST_SAMPLE));
-        let deliveries = self.export.metrics(oldest, counts, Limits::default(), amp.version(), ends);
+        let deliveries = self.export.metrics(limiter, counts, Limits::default(), amp.version(), ends);
         for Delivery { items, completes } in deliveries {
             for request in items {
                 match amp.write(request, deadline, &mut written.tally).await {
@@ -207,6 +212,8 @@ impl Delivering<'_> {
         written.cursor = records.through.unwrap_or(written.cursor);
         written.tally.records += records.arrived.len() as u64;
         written.tally.segments_shortened += records.shortened;
+        written.tally.samples_trimmed.merge(records.trimmed);
+        written.tally.exemplars_dropped.merge(records.exemplars);
         for bad in records.bad {
             let (kind, sequence) = (bad.kind.name(), bad.sequence);
             warn!(

@@ -68,6 +68,11 @@ pub struct Tally {
     pub spans_rejected: Reasons,
     /// Samples and data points that were not sent.
     pub samples_dropped: Reasons,
+    /// Samples that were sent with less than they had, since Prometheus would have refused them: fewer or shorter labels,
+    /// or a lower resolution.
+    pub samples_trimmed: Reasons,
+    /// Exemplars that were not sent.
+    pub exemplars_dropped: Reasons,
     /// Spans that were not sent.
     pub spans_dropped: Reasons,
     /// Records that could not be read, by kind.
@@ -99,6 +104,8 @@ impl Tally {
         self.segments_rejected.merge(other.segments_rejected);
         self.spans_rejected.merge(other.spans_rejected);
         self.samples_dropped.merge(other.samples_dropped);
+        self.samples_trimmed.merge(other.samples_trimmed);
+        self.exemplars_dropped.merge(other.exemplars_dropped);
         self.spans_dropped.merge(other.spans_dropped);
         self.records_bad.merge(other.records_bad);
         self.agents_failed.merge(other.agents_failed);
@@ -108,12 +115,14 @@ impl Tally {
         self.freshness.extend(other.freshness);
     }
 
-    fn reasons(&self) -> [(&'static str, &'static str, &Reasons); 10] {
+    fn reasons(&self) -> [(&'static str, &'static str, &Reasons); 12] {
         [
             ("SamplesRejected", "samples_rejected", &self.samples_rejected),
             ("SegmentsRejected", "segments_rejected", &self.segments_rejected),
             ("SpansRejected", "spans_rejected", &self.spans_rejected),
             ("SamplesDropped", "samples_dropped", &self.samples_dropped),
+            ("SamplesTrimmed", "samples_trimmed", &self.samples_trimmed),
+            ("ExemplarsDropped", "exemplars_dropped", &self.exemplars_dropped),
             ("SpansDropped", "spans_dropped", &self.spans_dropped),
             ("RecordsBad", "records_bad", &self.records_bad),
             ("AgentsFailed", "agents_failed", &self.agents_failed),

@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use http::Uri;
 use siphon_core::{
-    ecs, prometheus,
+    amp, ecs,
+    prometheus::{self, ResourceFilter},
     remote_write::Version,
     settings::{Accepted, SettingErrors, Settings, flag, parsed, whole},
     wire::{MAX_PAGE_BYTES, signature::Key},
@@ -24,6 +25,8 @@ pub struct Config {
     pub prometheus_endpoint: Uri,
     /// The best version of remote write that may be spoken there.
     pub remote_write_version: Version,
+    /// Whether what goes there keeps AMP's limits.
+    pub amp_limits: bool,
     /// How records become series and documents.
     pub translation: Translation,
     /// As what traces are sent.
@@ -70,6 +73,7 @@ impl Config {
         let endpoint = settings.required("AWS_PROMETHEUS_ENDPOINT", remote_write_url);
         let remote_write_version =
             settings.read("SIPHON_REMOTE_WRITE_VERSION", Version::default(), remote_write_version);
+        let amp_limits = settings.read("SIPHON_AMP_LIMITS", None, amp_limits);
         let translation = Translation::read(&mut settings);
         let traces_exporter =
             settings.read("SIPHON_TRACES_EXPORTER", TracesExporter::default(), traces_exporter);
@@ -81,6 +85,7 @@ impl Config {
         let log_level = settings.read("SIPHON_LOG_LEVEL", LevelFilter::INFO, level);
         let config = key.zip(endpoint).map(|(key, prometheus_endpoint)| Self {
             key,
+            amp_limits: amp_limits.unwrap_or_else(|| prometheus_endpoint.host().is_some_and(amp::is_amp)),
             prometheus_endpoint,
             remote_write_version,
             translation,
@@ -104,7 +109,14 @@ impl Translation {
                 filter: settings.read("SIPHON_ECS_METRICS", ecs::MetricFilter::default(), filter),
                 suffixes,
             },
-            prometheus: prometheus::Options { suffixes },
+            prometheus: prometheus::Options {
+                suffixes,
+                resource_labels: settings.read(
+                    "SIPHON_RESOURCE_LABELS",
+                    ResourceFilter::default(),
+                    parsed("all, curated, or attribute keys with commas between"),
+                ),
+            },
             xray: xray::Options {
                 indexed_attributes: settings.read("SIPHON_INDEXED_ATTRIBUTES", BTreeSet::new(), list),
                 index_all: settings.read("SIPHON_INDEX_ALL_ATTRIBUTES", false, flag),
@@ -112,6 +124,14 @@ impl Translation {
             },
         }
     }
+}
+
+/// `None` where the endpoint's host decides.
+fn amp_limits(text: &str) -> Result<Option<bool>, Accepted> {
+    if text.eq_ignore_ascii_case("auto") {
+        return Ok(None);
+    }
+    flag(text).map(Some).map_err(|_| Accepted("auto, true or false".to_owned()))
 }
 
 fn key(text: &str) -> Result<Key, Accepted> {
@@ -181,10 +201,37 @@ mod tests {
         assert!(!config.translation.xray.index_all);
         assert_eq!((config.traces_exporter, config.xray_otlp_endpoint), (TracesExporter::XRay, None));
 
-        let more = [("SIPHON_METRIC_SUFFIXES", "false"), ("SIPHON_INDEXED_ATTRIBUTES", "a, b,")];
+        assert_eq!(config.translation.prometheus.resource_labels, ResourceFilter::All);
+
+        let more = [
+            ("SIPHON_METRIC_SUFFIXES", "false"),
+            ("SIPHON_INDEXED_ATTRIBUTES", "a, b,"),
+            ("SIPHON_RESOURCE_LABELS", "curated"),
+        ];
         let config = read(&[&required[..], &more].concat()).unwrap();
         assert!(!config.translation.ecs.suffixes && !config.translation.prometheus.suffixes);
+        assert_eq!(config.translation.prometheus.resource_labels, ResourceFilter::Curated);
         assert_eq!(config.translation.xray.indexed_attributes, ["a", "b"].map(String::from).into());
+    }
+
+    #[test]
+    fn amps_limits_are_kept_where_the_host_is_amps_or_the_setting_says_so() {
+        let key = "0b".repeat(32);
+        let prometheus = "http://prometheus.internal:9090/api/v1/write";
+        for (endpoint, setting, want) in [
+            (URL, "", true),
+            (URL, "auto", true),
+            (URL, "false", false),
+            (prometheus, "Auto", false),
+            (prometheus, "true", true),
+        ] {
+            let settings = [
+                ("SIPHON_KEY", key.as_str()),
+                ("AWS_PROMETHEUS_ENDPOINT", endpoint),
+                ("SIPHON_AMP_LIMITS", setting),
+            ];
+            assert_eq!(read(&settings).unwrap().amp_limits, want, "{endpoint} {setting}");
+        }
     }
 
     #[test]
@@ -211,6 +258,7 @@ mod tests {
             ("AWS_PROMETHEUS_ENDPOINT", "ws-1"),
             ("SIPHON_REMOTE_WRITE_VERSION", "3"),
             ("SIPHON_ECS_METRICS", "ecs.task.luck"),
+            ("SIPHON_AMP_LIMITS", "maybe"),
             ("SIPHON_CONCURRENT_AGENTS", "0"),
             ("SIPHON_PAGE_MAX_BYTES", "1"),
             ("SIPHON_TRACES_EXPORTER", "zipkin"),

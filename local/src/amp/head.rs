@@ -22,8 +22,10 @@ const OUT_OF_ORDER_WINDOW_MS: i64 = 60 * 1000;
 /// Points of a series that are remembered to tell a repeat from a late sample.
 const REMEMBERED: usize = 600;
 
-/// AMP's resolution limits for native histograms.
+/// AMP's limits for native histograms: resolution, and buckets and bytes of one sample.
 const SCHEMAS: std::ops::RangeInclusive<i32> = -4..=8;
+const MAX_BUCKETS: usize = 200;
+const MAX_HISTOGRAM_BYTES: usize = 2_048;
 
 /// Why a sample is refused. Shown in AMP's words; [`Reason::name`] as its `DiscardedSamples` metric counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -54,6 +56,10 @@ pub(crate) enum Reason {
     NoSample,
     #[error("native histogram schema out of range")]
     HistogramSchema,
+    #[error("native histogram with too many buckets")]
+    HistogramBuckets,
+    #[error("native histogram too large")]
+    HistogramTooLarge,
     #[error("samples of a series not in order of time")]
     OutOfOrderInRequest,
     #[error("duplicate sample for timestamp")]
@@ -80,6 +86,8 @@ impl Reason {
             Self::LabelsTooLong => "labels_size_bytes_exceeded",
             Self::NoSample => "no_sample",
             Self::HistogramSchema => "native_histogram_invalid_schema",
+            Self::HistogramBuckets => "native_histogram_buckets_exceeded",
+            Self::HistogramTooLarge => "native_histogram_sample_size_bytes_exceeded",
             Self::OutOfOrderInRequest => "sample_out_of_order",
             Self::NewValueForTimestamp => "new_value_for_timestamp",
             Self::TooOld => "sample_too_old",
@@ -97,26 +105,48 @@ pub(crate) struct Point {
     /// The float's bits, or a hash of the histogram.
     bits: u64,
     /// Of a histogram.
-    schema: Option<i32>,
+    size: Option<HistogramSize>,
+}
+
+/// What a histogram takes up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct HistogramSize {
+    pub(super) schema: i32,
+    pub(super) buckets: usize,
+    pub(super) bytes: usize,
+}
+
+impl HistogramSize {
+    fn check(self) -> Result<(), Reason> {
+        if !SCHEMAS.contains(&self.schema) {
+            Err(Reason::HistogramSchema)
+        } else if self.buckets > MAX_BUCKETS {
+            Err(Reason::HistogramBuckets)
+        } else if self.bytes > MAX_HISTOGRAM_BYTES {
+            Err(Reason::HistogramTooLarge)
+        } else {
+            Ok(())
+        }
+    }
 }
 
 impl Point {
     pub(crate) fn float(at: i64, value: f64) -> Self {
-        Self { at, bits: value.to_bits(), schema: None }
+        Self { at, bits: value.to_bits(), size: None }
     }
 
-    pub(super) fn histogram(at: i64, hash: u64, schema: i32) -> Self {
-        Self { at, bits: hash, schema: Some(schema) }
+    pub(super) fn histogram(at: i64, hash: u64, size: HistogramSize) -> Self {
+        Self { at, bits: hash, size: Some(size) }
     }
 
     /// It ends its series.
     pub(crate) fn is_stale(&self) -> bool {
-        self.schema.is_none() && self.bits == STALE.to_bits()
+        self.size.is_none() && self.bits == STALE.to_bits()
     }
 
     /// The float.
     pub(crate) fn value(&self) -> Option<f64> {
-        self.schema.is_none().then(|| f64::from_bits(self.bits))
+        self.size.is_none().then(|| f64::from_bits(self.bits))
     }
 }
 
@@ -172,9 +202,7 @@ impl Head {
 
 fn judge(history: &VecDeque<Point>, newest: i64, point: &Point, now: UnixMillis) -> Result<Verdict, Reason> {
     let age = now.since(UnixMillis(point.at));
-    if point.schema.is_some_and(|schema| !SCHEMAS.contains(&schema)) {
-        return Err(Reason::HistogramSchema);
-    }
+    point.size.map_or(Ok(()), HistogramSize::check)?;
     if age > MAX_AGE_MS {
         return Err(Reason::OverAge);
     }
@@ -271,15 +299,17 @@ mod tests {
     }
 
     #[test]
-    fn histograms_keep_to_the_schemas_of_amp() {
+    fn histograms_keep_to_the_sizes_of_amp() {
         let mut head = Head::default();
         let labels = [Label { name: "__name__".into(), value: "h".into() }];
-        let mut append = |schema| {
-            let point = Point::histogram(NOW.0 + i64::from(schema), 7, schema);
+        let mut append = |schema, buckets, bytes| {
+            let point = Point::histogram(NOW.0, 7, HistogramSize { schema, buckets, bytes });
             head.append(&Labels::unchecked(&labels), &[point], NOW).refused
         };
-        assert_eq!(append(8), None);
-        assert_eq!(append(9), Some((1, Reason::HistogramSchema)));
-        assert_eq!(append(-53), Some((1, Reason::HistogramSchema)));
+        assert_eq!(append(8, 200, 2_048), None);
+        assert_eq!(append(9, 1, 100), Some((1, Reason::HistogramSchema)));
+        assert_eq!(append(-53, 1, 100), Some((1, Reason::HistogramSchema)));
+        assert_eq!(append(0, 201, 100), Some((1, Reason::HistogramBuckets)));
+        assert_eq!(append(0, 200, 2_049), Some((1, Reason::HistogramTooLarge)));
     }
 }

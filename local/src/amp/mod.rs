@@ -23,7 +23,7 @@ use siphon_core::{
 };
 
 use crate::{accounts::Accounts, lock, store::Store};
-use head::Head;
+use head::{Head, HistogramSize};
 pub(crate) use head::{Point, Reason};
 pub(crate) use labels::Labels;
 
@@ -92,8 +92,12 @@ fn points(series: &TimeSeries) -> impl Iterator<Item = Point> {
 fn histogram(histogram: &Histogram) -> Point {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
     let mut hasher = DefaultHasher::new();
-    histogram.encode_to_vec().hash(&mut hasher);
-    Point::histogram(histogram.timestamp, hasher.finish(), histogram.schema)
+    let encoded = histogram.encode_to_vec();
+    encoded.hash(&mut hasher);
+    let deltas = histogram.negative_deltas.len() + histogram.positive_deltas.len();
+    let counts = histogram.negative_counts.len() + histogram.positive_counts.len();
+    let size = HistogramSize { schema: histogram.schema, buckets: deltas + counts, bytes: encoded.len() };
+    Point::histogram(histogram.timestamp, hasher.finish(), size)
 }
 
 impl Point {

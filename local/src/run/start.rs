@@ -204,6 +204,9 @@ fn scrape_deployment(
         ("SIPHON_KEY", site.key.clone()),
         ("AWS_PROMETHEUS_ENDPOINT", flags.remote_write_url.clone().unwrap_or_else(built_in)),
     ];
+    if flags.remote_write_url.is_none() {
+        settings.push(("SIPHON_AMP_LIMITS", "true".to_owned())); // the built-in receiver is as strict as AMP
+    }
     if flags.all_ecs_metrics {
         settings.push(("SIPHON_ECS_METRICS", "all".to_owned()));
     }

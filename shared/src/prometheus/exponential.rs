@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     otlp::{self, view::ExponentialHistogramPoint},
-    series::{BucketSpan, Buckets, NativeHistogram, STALE},
+    series::{BucketWriter, Buckets, NativeHistogram, STALE},
 };
 
 /// The resolutions that Prometheus knows. Finer ones are merged down; coarser ones can't be told.
@@ -15,9 +15,6 @@ const MAX_SCHEMA: i32 = 8;
 
 /// What a histogram that names no zero threshold gets.
 const DEFAULT_ZERO_THRESHOLD: f64 = 1e-128;
-
-/// Up to so many empty buckets are written out rather than skipped by a new span.
-const MAX_WRITTEN_GAP: i64 = 2;
 
 /// One point. One that is too coarse is refused.
 pub(super) fn native_histogram(point: &ExponentialHistogramPoint<'_>) -> Result<NativeHistogram, Refusal> {
@@ -69,7 +66,7 @@ fn merged(buckets: &otlp::Buckets, bits: u32) -> Dense {
 /// always written.
 fn layout(dense: &Dense) -> Buckets {
     let Some(last) = dense.counts.len().checked_sub(1) else { return Buckets::default() };
-    let mut out = Layout::starting_at(dense.first);
+    let mut out = BucketWriter::starting_at(dense.first);
     let mut next = 0; // place of the first bucket that is not yet written
     for (place, (i, count)) in (0i64..).zip(dense.counts.iter().enumerate()) {
         let is_written = *count != 0 || i == last;
@@ -82,45 +79,12 @@ fn layout(dense: &Dense) -> Buckets {
     out.buckets
 }
 
-/// Buckets as they are written.
-struct Layout {
-    buckets: Buckets,
-    previous: i64,
-}
-
-impl Layout {
-    fn starting_at(index: i64) -> Self {
-        let spans = vec![BucketSpan { offset: clamped(index), length: 0 }];
-        Self { buckets: Buckets { spans, deltas: Vec::new() }, previous: 0 }
-    }
-
-    fn skip(&mut self, gap: i64) {
-        if gap > MAX_WRITTEN_GAP {
-            self.buckets.spans.push(BucketSpan { offset: clamped(gap), length: 0 });
-        } else {
-            (0..gap).for_each(|_| self.write(0));
-        }
-    }
-
-    fn write(&mut self, count: u64) {
-        if let Some(span) = self.buckets.spans.last_mut() {
-            span.length += 1;
-        }
-        let count = count.cast_signed();
-        self.buckets.deltas.push(count.wrapping_sub(self.previous));
-        self.previous = count;
-    }
-}
-
-fn clamped(index: i64) -> i32 {
-    i32::try_from(index).unwrap_or(if index < 0 { i32::MIN } else { i32::MAX })
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::series::BucketSpan;
 
     fn spans(pairs: &[(i32, u32)]) -> Vec<BucketSpan> {
         pairs.iter().map(|(offset, length)| BucketSpan { offset: *offset, length: *length }).collect()
@@ -170,7 +134,7 @@ mod tests {
     /// The loop of the exporter that we follow, word for word, where nothing has to be merged.
     fn as_the_exporter_does(first: i32, counts: &[u64]) -> Buckets {
         let index = |i: usize| first + i32::try_from(i).unwrap();
-        let mut out = Layout::starting_at(first.into());
+        let mut out = BucketWriter::starting_at(first.into());
         let (mut current, mut count) = (first, 0);
         for (i, next) in counts.iter().enumerate() {
             if index(i) == current {

@@ -7,6 +7,7 @@ use foldhash::{HashMap, HashMapExt};
 
 use super::{
     common::{CommonLabels, PointLabels},
+    filter::ResourceFilter,
     names::{self, metric_name, unit_name},
     points::number_text,
     reason,
@@ -79,11 +80,12 @@ impl<'a> KnownResources<'a> {
         &mut self,
         resource: Repeated<'a>,
         identity: Option<&Identity>,
+        filter: &ResourceFilter,
     ) -> Result<&mut KnownResource<'a>, Malformed> {
         known(&mut self.0, resource.bytes(), || {
             let mut given: Resource = resource.decode_merged()?;
             identity.inspect(|identity| identity.apply(&mut given));
-            Ok(KnownResource { labels: Arc::new(ResourceLabels::new(given)), scopes: HashMap::new() })
+            Ok(KnownResource { labels: Arc::new(ResourceLabels::new(given, filter)), scopes: HashMap::new() })
         })
     }
 }

@@ -20,6 +20,7 @@ mod attributes;
 mod common;
 mod exemplars;
 mod exponential;
+mod filter;
 mod known;
 mod labels;
 pub(crate) mod names;
@@ -29,6 +30,8 @@ mod resource;
 mod testing;
 mod translator;
 
+pub use filter::ResourceFilter;
+pub(crate) use filter::is_curated_label;
 pub use translator::Translator;
 
 use crate::series::Batch;
@@ -38,11 +41,13 @@ use crate::series::Batch;
 pub struct Options {
     /// Whether names end in unit and kind (`_seconds`, `_total`).
     pub suffixes: bool,
+    /// Which resource attributes become labels.
+    pub resource_labels: ResourceFilter,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { suffixes: true }
+        Self { suffixes: true, resource_labels: ResourceFilter::default() }
     }
 }
 

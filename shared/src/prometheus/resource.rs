@@ -6,6 +6,7 @@ use foldhash::HashSet;
 
 use super::{
     attributes::{Attribute, Pair, joined, text},
+    filter::ResourceFilter,
     labels::{label_name, target_label_name},
 };
 use crate::{
@@ -19,7 +20,7 @@ const SERVICE_INSTANCE_ID: &str = "service.instance.id";
 
 /// What a resource gives to the labels of its points.
 pub(super) struct ResourceLabels {
-    /// Those with a value and a label name, each key once, sorted by key.
+    /// Those that become labels and have a value and a label name, each key once, sorted by key.
     pub(super) attributes: Vec<Attribute<'static>>,
     /// `job` and `instance`, as far as the resource has them.
     pub(super) target: Vec<Pair<'static>>,
@@ -31,8 +32,12 @@ pub(super) struct ResourceLabels {
 }
 
 impl ResourceLabels {
-    pub(super) fn new(resource: Resource) -> Self {
-        let given = resource.attributes;
+    pub(super) fn new(resource: Resource, filter: &ResourceFilter) -> Self {
+        let mut given = resource.attributes;
+        let target = target(&given);
+        let target_info = target_info(&given, &target);
+        let has_instance = target.iter().any(|(name, _)| name == "instance");
+        given.retain(|attribute| filter.admits(&attribute.key, has_instance));
         let mut attributes: Vec<_> = given.iter().filter_map(owned_attribute).collect();
         attributes.sort_by(|a, b| a.key.cmp(&b.key));
         attributes.dedup_by(|later, kept| {
@@ -43,9 +48,8 @@ impl ResourceLabels {
             same
         });
         attributes.retain(|a| !a.value.is_empty());
-        let target = target(&given);
         Self {
-            target_info: target_info(&given, &target),
+            target_info,
             target,
             labels: attributes.iter().map(|a| a.label.clone().into_owned()).collect(),
             attributes,
@@ -53,7 +57,7 @@ impl ResourceLabels {
         }
     }
 
-    /// Whether the resource has an attribute of this key, be it empty.
+    /// Whether an attribute of this key, be it empty, is among those that become labels.
     pub(super) fn has_key(&self, key: &str) -> bool {
         self.keys.contains(key)
     }
@@ -104,7 +108,77 @@ fn target(given: &[KeyValue]) -> Vec<Pair<'static>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{gauge, point, request, shown};
+    use proptest::prelude::*;
+    use prost::Message;
+
+    use super::super::{
+        Options, ResourceFilter,
+        testing::{gauge, point, request, shown, shown_with},
+    };
+
+    /// Its gauge and its `target_info`, with these resource attributes as labels.
+    fn with_labels(labels: &str, resource: &[(&str, &str)], own: &[(&str, &str)]) -> Vec<String> {
+        let options = Options { resource_labels: labels.parse().unwrap(), ..Options::default() };
+        shown_with(&options, &request(resource, None, vec![gauge(vec![point(own)])]).encode_to_vec())
+    }
+
+    #[test]
+    fn labels_are_those_that_are_admitted_and_target_info_tells_all() {
+        let resource = [
+            ("service.name", "s"),
+            ("service.instance.id", "i"),
+            ("aws.ecs.task.id", "t"),
+            ("process.pid", "7"),
+            ("team", "x"),
+        ];
+        let target_info = "target_info{aws_ecs_task_id=t,instance=i,job=s,process_pid=7,team=x} 1@5";
+        for (labels, want) in [
+            (
+                "all",
+                "g{aws_ecs_task_id=t,instance=i,job=s,process_pid=7,service_instance_id=i,service_name=s,team=x} 1@5",
+            ),
+            ("curated", "g{aws_ecs_task_id=t,instance=i,job=s,service_name=s} 1@5"),
+            ("team", "g{aws_ecs_task_id=t,instance=i,job=s,team=x} 1@5"),
+        ] {
+            assert_eq!(with_labels(labels, &resource, &[]), [want, target_info], "{labels}");
+        }
+    }
+
+    #[test]
+    fn tasks_and_processes_are_told_apart_whatever_is_left_out() {
+        let task = |n| ("aws.ecs.task.id", n);
+        assert_ne!(
+            with_labels("team", &[task("1"), ("service.instance.id", "host")], &[])[0],
+            with_labels("team", &[task("2"), ("service.instance.id", "host")], &[])[0],
+        );
+        let process = |n| [task("1"), ("service.name", "s"), ("process.pid", n)];
+        assert_ne!(with_labels("team", &process("1"), &[])[0], with_labels("team", &process("2"), &[])[0]);
+    }
+
+    #[test]
+    fn an_attribute_that_is_no_label_leaves_a_points_own_alone() {
+        let resource = [("team", "resource")];
+        assert_eq!(with_labels("all", &resource, &[("team", "own")]), ["g{team=resource} 1@5"]);
+        assert_eq!(with_labels("other", &resource, &[("team", "own")]), ["g{team=own} 1@5"]);
+        assert_eq!(with_labels("other", &[("a.b", "r")], &[("a_b", "own")]), ["g{a_b=own} 1@5"]);
+    }
+
+    proptest! {
+        /// To list every key is the same as to list none.
+        #[test]
+        fn a_list_of_all_keys_is_all(
+            resource in prop::collection::vec(("[a-c._]{1,3}|service.name|aws.ecs.task.id", "[xy]{0,1}"), 0..6),
+            own in prop::collection::vec(("[a-c._]{1,3}|job", "[xy]{0,1}"), 0..4),
+        ) {
+            fn pairs(of: &[(String, String)]) -> Vec<(&str, &str)> {
+                of.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+            }
+            let request = request(&pairs(&resource), None, vec![gauge(vec![point(&pairs(&own))])]);
+            let keys = resource.iter().map(|(key, _)| key.clone()).collect();
+            let listed = Options { resource_labels: ResourceFilter::Only(keys), ..Options::default() };
+            prop_assert_eq!(shown_with(&listed, &request.encode_to_vec()), shown(&request));
+        }
+    }
 
     #[test]
     fn job_and_instance_come_from_the_service() {

@@ -55,8 +55,12 @@ pub(super) fn shown(request: &MetricsRequest) -> Vec<String> {
 }
 
 pub(super) fn shown_bytes(request: &[u8]) -> Vec<String> {
-    let (mut sets, options) = (LabelSets::default(), Options::default());
-    let mut made = Translator::new(&options, None).translate(request, &mut sets).unwrap();
+    shown_with(&Options::default(), request)
+}
+
+pub(super) fn shown_with(options: &Options, request: &[u8]) -> Vec<String> {
+    let mut sets = LabelSets::default();
+    let mut made = Translator::new(options, None).translate(request, &mut sets).unwrap();
     let series = made.batch.by_series().map(|series| shown_series(series, sets.get(series.id).unwrap()));
     let dropped = made.dropped.iter().map(|drop| format!("{}: {}", drop.reason, drop.points));
     series.collect::<Vec<_>>().into_iter().chain(dropped).collect()

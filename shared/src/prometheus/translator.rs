@@ -72,7 +72,7 @@ impl<'a> Translator<'a> {
         sets: &mut LabelSets,
         out: &mut Translation,
     ) -> Result<(), Malformed> {
-        let resource = self.known.of(metrics.resource, self.identity)?;
+        let resource = self.known.of(metrics.resource, self.identity, &self.options.resource_labels)?;
         let mut newest_ns = 0;
         while let Some(fields) = metrics.scope_metrics.next()? {
             let mut scope_metrics = ScopeMetrics::read(fields)?;

@@ -88,7 +88,7 @@ pub struct BucketSpan {
 
 impl Histogram {
     /// The message of `histogram`, without its start.
-    pub(super) fn of(histogram: &NativeHistogram) -> Self {
+    pub(crate) fn of(histogram: &NativeHistogram) -> Self {
         let spans = |side: &Buckets| {
             side.spans.iter().map(|s| BucketSpan { offset: s.offset, length: s.length }).collect()
         };

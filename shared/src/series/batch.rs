@@ -85,13 +85,22 @@ impl Batch {
         (self.samples() > 0 && later.samples() > 0).then_some((self, later))
     }
 
-    /// Takes out what was measured before `oldest`; gives how many samples and native histograms that was.
-    pub fn expire(&mut self, oldest: UnixMillis) -> usize {
-        let before = self.samples();
-        self.samples.retain(|(_, sample)| sample.at >= oldest);
-        self.exemplars.retain(|(_, exemplar)| exemplar.at >= oldest);
-        self.histograms.retain(|(_, histogram)| histogram.at >= oldest);
-        before - self.samples()
+    /// Takes out the samples that `keep` doesn't keep. It may put one under another series.
+    pub(crate) fn retain_samples(&mut self, mut keep: impl FnMut(&mut SeriesId, UnixMillis) -> bool) {
+        self.samples.retain_mut(|(series, sample)| keep(series, sample.at));
+    }
+
+    /// Takes out the native histograms that `keep` doesn't keep. It may put one under another series, and change it.
+    pub(crate) fn retain_histograms(
+        &mut self,
+        mut keep: impl FnMut(&mut SeriesId, &mut NativeHistogram) -> bool,
+    ) {
+        self.histograms.retain_mut(|(series, histogram)| keep(series, histogram));
+    }
+
+    /// Takes out all exemplars; gives how many that was.
+    pub(crate) fn take_exemplars(&mut self) -> usize {
+        std::mem::take(&mut self.exemplars).len()
     }
 
     /// Brings together what is of one series. Series ascend by id: in the order in which they first came, ever.
@@ -186,6 +195,5 @@ mod tests {
                 (c, vec![], vec![], vec![8, 9]),
             ]
         );
-        assert_eq!((batch.expire(UnixMillis(8)), batch.samples()), (4, 2));
     }
 }

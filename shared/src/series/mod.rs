@@ -19,6 +19,7 @@ mod start;
 pub(crate) use base::Base;
 pub use batch::{Batch, Series};
 pub use ends::Ends;
+pub(crate) use histogram::BucketWriter;
 pub use histogram::{BucketSpan, Buckets, NativeHistogram};
 pub use labels::{Label, LabelSet, NAME};
 pub(crate) use labels::{label_len, put_label, settled};

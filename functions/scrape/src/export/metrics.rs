@@ -1,11 +1,11 @@
 //! The metrics share -> remote-write requests.
 
 use siphon_core::{
+    amp::{Limiter, Loss},
     ecs,
     prometheus::{self, Translation},
     remote_write::{Limits, Packer, Request, Version, Weight},
     series::{Batch, Ends, LabelSets},
-    units::UnixMillis,
     wire::{Kind, Reading, Record, Share},
 };
 
@@ -15,7 +15,7 @@ use crate::report::Reasons;
 /// See [`Export::metrics`].
 pub(super) fn deliveries<'a>(
     export: &'a Export<'_>,
-    oldest: UnixMillis,
+    limiter: Option<Limiter>,
     counts: bool,
     limits: Limits,
     version: Version,
@@ -24,14 +24,14 @@ pub(super) fn deliveries<'a>(
     let head = &export.page.head;
     let is_end = head.stopping && head.metrics.remaining_records == 0;
     let mut records = export.page.share(Share::Metrics);
-    let mut translators = Translators::new(export, ends);
+    let mut translators = Translators::new(export, limiter, ends);
     let mut packer = Packer::new(&limits, version);
     let has_counts = counts && !export.page.records.is_empty();
     let mut waiting = has_counts.then(|| translators.counts(export));
     std::iter::from_fn(move || {
         let mut group = Group::default();
         while let Some(translated) =
-            waiting.take().or_else(|| records.next().map(|record| translators.translate(record, oldest)))
+            waiting.take().or_else(|| records.next().map(|record| translators.translate(record)))
         {
             waiting = group.take(translated, &translators.sets, &limits);
             if waiting.is_some() {
@@ -52,21 +52,23 @@ struct Translated {
     completes: Completes,
 }
 
-/// One translator for each kind of record, with the label sets that they make.
+/// One translator for each kind of record, with the label sets that they make, and what the receiver takes of it.
 struct Translators<'a> {
     ecs: ecs::Translator,
     otlp: prometheus::Translator<'a>,
+    limiter: Option<Limiter>,
     sets: LabelSets,
     /// Only of a stopping agent: series are not worth remembering before.
     ends: Option<&'a mut Ends>,
 }
 
 impl<'a> Translators<'a> {
-    fn new(export: &'a Export<'_>, ends: &'a mut Ends) -> Self {
+    fn new(export: &'a Export<'_>, limiter: Option<Limiter>, ends: &'a mut Ends) -> Self {
         Self {
             ends: export.page.head.stopping.then_some(ends),
             ecs: ecs::Translator::new(&export.options.ecs),
             otlp: prometheus::Translator::new(&export.options.prometheus, export.identity.as_ref()),
+            limiter,
             sets: LabelSets::default(),
         }
     }
@@ -74,14 +76,7 @@ impl<'a> Translators<'a> {
     /// The agent's own counters.
     fn counts(&mut self, export: &Export<'_>) -> Translated {
         let batch = counts::batch(&export.page.head, export.identity.as_ref(), &mut self.sets);
-        self.noted(Translated { batch, ..Translated::default() })
-    }
-
-    fn noted(&mut self, mut translated: Translated) -> Translated {
-        if let Some(ends) = &mut self.ends {
-            ends.note(&mut translated.batch, &self.sets);
-        }
-        translated
+        self.admitted(Translated { batch, ..Translated::default() })
     }
 
     /// Markers for all series that were sent in this drain.
@@ -89,14 +84,28 @@ impl<'a> Translators<'a> {
         self.ends.as_mut().map(|ends| ends.markers(&mut self.sets)).unwrap_or_default()
     }
 
-    fn translate(&mut self, record: &'a Record, oldest: UnixMillis) -> Translated {
+    fn translate(&mut self, record: &'a Record) -> Translated {
         let mut completes = Completes::one(record);
-        let mut batch = self.batch(record, &mut completes.dropped).unwrap_or_else(|error| {
+        let batch = self.batch(record, &mut completes.dropped).unwrap_or_else(|error| {
             completes.bad.push(BadRecord::new(record, error.as_ref()));
             Batch::default()
         });
-        completes.dropped.add("expired", batch.expire(oldest) as u64);
-        self.noted(Translated { batch, completes })
+        self.admitted(Translated { batch, completes })
+    }
+
+    /// What the receiver takes of it; its series are remembered.
+    fn admitted(&mut self, mut translated: Translated) -> Translated {
+        let Translated { batch, completes } = &mut translated;
+        if let Some(limiter) = &mut self.limiter {
+            let losses = limiter.apply(batch, &mut self.sets);
+            count(losses.dropped, &mut completes.dropped);
+            count(losses.trimmed, &mut completes.trimmed);
+            count(losses.exemplars, &mut completes.exemplars);
+        }
+        if let Some(ends) = &mut self.ends {
+            ends.note(batch, &self.sets);
+        }
+        translated
     }
 
     fn batch(
@@ -117,6 +126,10 @@ impl<'a> Translators<'a> {
         }
         Ok(translation.batch)
     }
+}
+
+fn count(losses: Vec<Loss>, reasons: &mut Reasons) {
+    losses.into_iter().for_each(|loss| reasons.add(loss.reason, loss.count));
 }
 
 /// Consecutive records whose samples fit one request.
@@ -163,7 +176,10 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use siphon_core::wire::{BootId, Cursor, Page, PageHead, ShareHead};
+    use siphon_core::{
+        units::UnixMillis,
+        wire::{BootId, Cursor, Page, PageHead, ShareHead},
+    };
 
     use super::*;
     use crate::settings::Translation;
@@ -197,7 +213,7 @@ mod tests {
         let samples = |d: Delivery<Request>| d.items.iter().map(|request| request.samples).collect();
         let mut ends = Ends::default();
         export
-            .metrics(UnixMillis(0), true, limits, Version::V1, &mut ends)
+            .metrics(None, true, limits, Version::V1, &mut ends)
             .map(|d| (d.completes.through, samples(d)))
             .collect()
     }

@@ -10,6 +10,7 @@ mod segments;
 mod spans;
 
 use siphon_core::{
+    amp::Limiter,
     ecs::Identity,
     otlp::Resource,
     remote_write::{Limits, Request, Version},
@@ -42,6 +43,10 @@ pub struct Completes {
     pub arrived: Vec<UnixMillis>,
     /// What they lost in translation, by reason.
     pub dropped: Reasons,
+    /// Samples of them that went out with less than they had, by reason.
+    pub trimmed: Reasons,
+    /// Exemplars that they lost, by reason.
+    pub exemplars: Reasons,
     /// Spans that they lost so, by name.
     pub dropped_spans: Vec<xray::Drop>,
     /// How many of their documents are shortened.
@@ -68,6 +73,8 @@ impl Completes {
         self.through = later.through.or(self.through);
         self.arrived.extend(later.arrived);
         self.dropped.merge(later.dropped);
+        self.trimmed.merge(later.trimmed);
+        self.exemplars.merge(later.exemplars);
         self.dropped_spans.extend(later.dropped_spans);
         self.shortened += later.shortened;
         self.bad.extend(later.bad);
@@ -112,20 +119,20 @@ impl<'a> Export<'a> {
         Self { page, options, identity }
     }
 
-    /// The remote-write requests of the metrics share, in this version. Samples from before `oldest` are dropped:
-    /// Prometheus would refuse them. With `counts` the agent's own counters go along.
+    /// The remote-write requests of the metrics share, in this version. With a `limiter` they keep AMP's limits. With
+    /// `counts` the agent's own counters go along.
     ///
     /// `ends` is of one drain. A page of a stopping agent that leaves no metrics behind ends all series that it has seen:
     /// no more may come, and if something does, it is later than the markers.
     pub fn metrics<'b>(
         &'b self,
-        oldest: UnixMillis,
+        limiter: Option<Limiter>,
         counts: bool,
         limits: Limits,
         version: Version,
         ends: &'b mut Ends,
     ) -> impl Iterator<Item = Delivery<Request>> {
-        metrics::deliveries(self, oldest, counts, limits, version, ends)
+        metrics::deliveries(self, limiter, counts, limits, version, ends)
     }
 
     /// The documents of the traces share, as many a delivery as one call takes.

@@ -253,7 +253,7 @@ async fn an_ack_that_is_lost_is_counted() {
 
 #[tokio::test]
 async fn records_that_hold_nothing_good_are_given_up_and_the_rest_goes_on() {
-    let world = World::new().await;
+    let world = World::with_settings(&[("SIPHON_AMP_LIMITS", "true")]).await;
     world.agent.record(Kind::Ecs, seconds_ago(20), &b"\xff"[..]);
     world.agent.record(Kind::OtlpMetrics, seconds_ago(20), &b"\xff"[..]);
     world.agent.readings(1, 56 * 60);

@@ -139,7 +139,7 @@ async fn nothing_is_acknowledged_before_its_end_is_stored() {
 
 #[tokio::test]
 async fn a_series_without_a_sample_that_is_young_enough_has_no_end() {
-    let world = World::new().await;
+    let world = World::with_settings(&[("SIPHON_AMP_LIMITS", "true")]).await;
     world.agent.edit(|state| state.stopping = true);
     let (old, young) = (seconds_ago(3590), seconds_ago(3200));
     world.agent.record(Kind::OtlpMetrics, seconds_ago(1), gauge("too_old", old));

@@ -8,5 +8,6 @@
 
 mod draining;
 mod ending;
+mod limits;
 mod traces;
 mod world;

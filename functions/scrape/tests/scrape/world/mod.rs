@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod logs;
+pub(crate) mod metrics;
 pub(crate) mod otlp;
 pub(crate) mod prometheus;
 pub(crate) mod xray;
@@ -117,6 +118,16 @@ pub(crate) async fn serve<S: Send + 'static>(
     state: &Arc<Mutex<S>>,
     respond: fn(&mut S, &Parts, Bytes) -> Option<Answer>,
 ) -> SocketAddr {
+    serve_late(address, state, |_| Duration::ZERO, respond).await
+}
+
+/// As [`serve`], but each request waits first.
+pub(crate) async fn serve_late<S: Send + 'static>(
+    address: &str,
+    state: &Arc<Mutex<S>>,
+    delay: fn(&mut S) -> Duration,
+    respond: fn(&mut S, &Parts, Bytes) -> Option<Answer>,
+) -> SocketAddr {
     let listener = TcpListener::bind(address).await.unwrap();
     let local = listener.local_addr().unwrap();
     let state = Arc::clone(state);
@@ -129,6 +140,8 @@ pub(crate) async fn serve<S: Send + 'static>(
                 async move {
                     let (head, body) = request.into_parts();
                     let body = body.collect().await.unwrap().to_bytes();
+                    let delay = delay(&mut state.lock().unwrap());
+                    tokio::time::sleep(delay).await;
                     let answer = respond(&mut state.lock().unwrap(), &head, body);
                     match answer {
                         Some(answer) => answer,

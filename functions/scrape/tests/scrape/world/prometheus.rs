@@ -3,10 +3,11 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use http::request::Parts;
+use http::{HeaderMap, request::Parts};
 use siphon_core::{
     remote_write::{
         HEADERS, MAX_BODY_BYTES,
@@ -15,7 +16,7 @@ use siphon_core::{
     series::STALE,
 };
 
-use super::{Answer, answer, header, reset, serve};
+use super::{Answer, answer, header, reset, serve_late};
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,10 @@ pub(crate) enum Reply {
 pub(crate) struct State {
     /// For the next requests; the last one for all after it.
     pub(crate) replies: VecDeque<Reply>,
+    /// Requests wait up to so long before they are looked at.
+    pub(crate) slowest: Duration,
+    /// Headers of each request.
+    pub(crate) heads: Vec<HeaderMap>,
     /// Bodies, in order of arrival.
     pub(crate) bodies: Vec<Bytes>,
     /// Label set and time -> how often it was stored.
@@ -54,7 +59,7 @@ pub(crate) struct Prometheus {
 impl Prometheus {
     pub(crate) async fn start() -> Self {
         let state = Arc::default();
-        let address = serve("127.0.0.1:0", &state, State::respond).await;
+        let address = serve_late("127.0.0.1:0", &state, State::delay, State::respond).await;
         Self { state, url: format!("http://{address}/workspaces/ws-1/api/v1/remote_write") }
     }
 
@@ -77,6 +82,12 @@ impl Prometheus {
 }
 
 impl State {
+    /// As if by chance, but the same each time.
+    fn delay(&mut self) -> Duration {
+        let chance = self.heads.len().wrapping_add(1).wrapping_mul(0x9e37_79b9) >> 16 & 0xff;
+        self.slowest.mul_f64(chance as f64 / 255.0)
+    }
+
     fn respond(&mut self, head: &Parts, body: Bytes) -> Option<Answer> {
         for (name, value) in HEADERS {
             assert_eq!(header(head, name), value);
@@ -87,6 +98,7 @@ impl State {
         assert!(authorization.contains("/eu-west-1/aps/aws4_request"), "{authorization}");
         assert_eq!(header(head, "x-amz-security-token"), "token");
         self.attempts.push(head.headers.get("retry-attempt").map(|n| n.to_str().unwrap().to_owned()));
+        self.heads.push(head.headers.clone());
         let message = decode(&body, MAX_BODY_BYTES).unwrap();
         self.bodies.push(body);
         let reply = match self.replies.len() {
