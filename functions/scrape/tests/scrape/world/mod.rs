@@ -99,7 +99,7 @@ impl World {
 pub(crate) const ENOUGH: Duration = Duration::from_secs(20);
 
 /// Time for a few attempts.
-pub(crate) const SHORT: Duration = Duration::from_millis(1200);
+pub(crate) const SHORT: Duration = Duration::from_secs(2);
 
 /// An error closes the connection without an answer.
 pub(crate) type Answer = Result<Response<Full<Bytes>>, io::Error>;
