@@ -3,11 +3,13 @@
 use criterion::{BenchmarkId, Criterion, Throughput};
 use prost::Message;
 use siphon_core::{
+    amp::Limiter,
     ecs::Identity,
     otlp::{MetricData, MetricsRequest},
     prometheus::{Options, Translator},
     remote_write::{Limits, Packer, Version},
     series::{Batch, LabelSets},
+    units::UnixMillis,
 };
 
 use crate::cpu_time::CpuTime;
@@ -20,6 +22,9 @@ const SAMPLES: usize = 401;
 
 /// Requests of which the samples fit into one remote-write request.
 const GROUP: usize = 12;
+
+/// When it is scraped: twenty minutes after the first export.
+const NOW: UnixMillis = UnixMillis(1_795_401_200_000);
 
 const EXPORT_INTERVAL_NS: u64 = 10_000_000_000;
 
@@ -42,13 +47,20 @@ pub(crate) fn bench(criterion: &mut Criterion<CpuTime>) {
 /// As `scrape` does with a page.
 pub(crate) fn translate(records: &[Vec<u8>], options: &Options, identity: &Identity) -> usize {
     let mut sets = LabelSets::default();
+    let mut limiter = Limiter::new(NOW);
     let mut translator = Translator::new(options, Some(identity));
     let mut packer = Packer::new(&Limits::default(), Version::V1);
     let mut body_bytes = 0;
     for group in records.chunks(GROUP) {
         let mut batch = Batch::default();
         for record in group {
-            batch.append(translator.translate(record, &mut sets).expect("the request is good").batch);
+            let mut translated = translator.translate(record, &mut sets).expect("the request is good").batch;
+            let losses = limiter.apply(&mut translated, &mut sets);
+            assert!(
+                losses.dropped.is_empty() && losses.trimmed.is_empty(),
+                "the request is within AMP's limits"
+            );
+            batch.append(translated);
         }
         let (requests, _) = packer.requests(&mut batch, &sets);
         body_bytes += requests.iter().map(|request| request.body.len()).sum::<usize>();

@@ -1,11 +1,8 @@
 //! Labels and label sets.
 
-use std::fmt;
+use std::{fmt, str};
 
-use crate::protobuf::{
-    read::{Fields, Malformed},
-    write,
-};
+use crate::protobuf::write;
 
 /// The label that holds a series' metric name.
 pub const NAME: &str = "__name__";
@@ -36,14 +33,26 @@ pub struct LabelSet(pub(super) Box<[u8]>);
 impl LabelSet {
     /// The pairs, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut fields = Fields::of(&self.0);
-        std::iter::from_fn(move || pair(fields.next().ok()??.message().ok()?).ok())
+        self.pairs()
+            .map_while(|(name, value)| Some((str::from_utf8(name).ok()?, str::from_utf8(value).ok()?)))
+    }
+
+    /// As [`Self::iter`], without a look at whether it is text: it is.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut rest = &*self.0;
+        std::iter::from_fn(move || {
+            let (label, after) = field(rest)?;
+            rest = after;
+            let (name, value) = field(label)?;
+            Some((name, field(value)?.0))
+        })
     }
 
     /// The value under `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
+        let (_, value) = self.pairs().find(|(other, _)| *other == name.as_bytes())?;
+        str::from_utf8(value).ok()
     }
 
     /// The pairs as a `TimeSeries` of remote write 1.0 has them.
@@ -102,16 +111,17 @@ pub(crate) fn put_label(name: &str, value: &str, out: &mut Vec<u8>) {
     write::bytes(2, value.as_bytes(), out);
 }
 
-/// The reverse of [`put_label`], inside the field.
-fn pair(mut label: Fields<'_>) -> Result<(&str, &str), Malformed> {
-    let (mut name, mut value) = ("", "");
-    while let Some(field) = label.next()? {
-        match field.tag {
-            1 => name = field.text()?,
-            _ => value = field.text()?,
+/// The content of the field in front, and what comes after it: the reverse of [`put_label`], whose keys are of one byte.
+fn field(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut rest = bytes.get(1..)?;
+    let length = match rest.split_first()? {
+        (short, after) if *short < 0x80 => {
+            rest = after;
+            usize::from(*short)
         }
-    }
-    Ok((name, value))
+        _ => prost::decode_length_delimiter(&mut rest).ok()?,
+    };
+    rest.split_at_checked(length)
 }
 
 #[cfg(test)]
