@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use siphon_core::{
     ecs::{Options, Translator, reason},
     prometheus::Translation,
-    series::LabelSets,
+    series::{LabelSets, STALE},
     units::UnixMillis,
     wire::Reading,
 };
@@ -84,6 +84,30 @@ fn a_stopped_container_still_says_how_it_ended() {
         shown(&series),
         [("container_duration_Seconds", "migrate", "", 30.25), ("container_exit_code", "migrate", "", 0.0)]
     );
+}
+
+#[test]
+fn the_series_of_a_container_that_ended_lately_end() {
+    let (mut task, mut stats) = fargate();
+    let filter = "container.memory.usage,container.cpu.utilized";
+    let running = translate(&task, &stats, filter).0;
+    let container = &mut task["Containers"][0];
+    stats[container["DockerId"].as_str().unwrap()] = Value::Null;
+    container["KnownStatus"] = json!("STOPPED");
+    container["ExitCode"] = json!(143);
+    // AT is 2026-11-23T02:13:20Z.
+    for (finished, markers) in
+        [("2026-11-23T02:13:10.5Z", 2), ("2026-11-23T02:12:00Z", 0), ("2026-11-23T02:14:00Z", 0)]
+    {
+        task["Containers"][0]["FinishedAt"] = json!(finished);
+        let (series, dropped) = translate(&task, &stats, filter);
+        let ended: Vec<_> = series.iter().filter(|(_, value)| value.to_bits() == STALE.to_bits()).collect();
+        assert_eq!((ended.len(), series.len(), dropped.len()), (markers, 2 + markers, 0), "{finished}");
+        assert!(
+            ended.iter().all(|(labels, _)| running.iter().any(|(known, _)| known == labels)),
+            "{ended:?}"
+        );
+    }
 }
 
 /// Else a restart would begin a new series, and `increase` never see one.

@@ -54,7 +54,12 @@ fn state(task: &Task, container: &Container) -> Value {
     if has_stopped(task, container) {
         let finished_at = clock::rfc3339(container.latest().at);
         json!({
-            "DesiredStatus": "STOPPED", "KnownStatus": "STOPPED", "ExitCode": 0, "FinishedAt": finished_at,
+            "DesiredStatus": "STOPPED",
+            "KnownStatus": "STOPPED",
+            "ExitCode": 0,
+            "FinishedAt": finished_at,
+            "RestartCount": 0,
+            "Health": { "status": "HEALTHY", "statusSince": container.started_at(), "exitCode": 0 },
         })
     } else if container.name == AGENT_CONTAINER {
         json!({ "DesiredStatus": "RUNNING", "KnownStatus": "RUNNING" })

@@ -29,6 +29,17 @@ pub(super) fn of_container(task: &Task, container: &Container) -> LabelSet {
     own.chain(task_name(task)).chain(task_state(task)).collect()
 }
 
+/// Labels that a container which has stopped had before that.
+pub(super) fn while_running(task: &Task, container: &Container) -> LabelSet {
+    let state = [
+        ("aws_ecs_container_created_at", container.created_at.as_str()),
+        ("aws_ecs_container_started_at", container.started_at.as_str()),
+        ("aws_ecs_container_know_status", "RUNNING"),
+    ];
+    let own = container_name(container).into_iter().chain(state);
+    own.chain(task_name(task)).chain(task_state(task)).collect()
+}
+
 /// Labels that stay as they are as long as the task is there: no times, no status.
 pub(super) fn naming_task(task: &Task) -> LabelSet {
     task_name(task).into_iter().collect()

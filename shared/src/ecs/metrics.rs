@@ -2,12 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use jiff::Timestamp;
-
 use super::{
     Options,
     field::Field,
-    labels, reason, state,
+    labels, life, reason, state,
     stats::StatsByContainer,
     task::{Container, EphemeralStorage, Task},
     usage::{Direction, Rate, Usage},
@@ -17,7 +15,7 @@ use crate::{
         Translation,
         names::{Kind, metric_name, unit_name},
     },
-    series::{Base, LabelSet, LabelSets, Metadata, MetricKind, NAME, SeriesId},
+    series::{Base, LabelSet, LabelSets, Metadata, MetricKind, NAME, STALE, SeriesId},
     units::UnixMillis,
 };
 
@@ -209,8 +207,12 @@ impl Metrics {
         let usage = stats.map(|stats| Usage::of_container(container.limits, stats));
         if let Some(usage) = &usage {
             self.emit(Subject::Container, &common(usage), labels, sink);
-        } else if has_stopped(container) {
-            let duration = duration_seconds(container, sink.at);
+        } else if life::has_stopped(container) {
+            if life::ended_lately(container, sink.at) {
+                let labels = || labels::while_running(task, container);
+                self.emit(Subject::Container, &[Some(STALE); METRICS.len()], labels, sink);
+            }
+            let duration = life::duration_seconds(container, sink.at);
             sink.translation.count_drop(reason::TIME, u64::from(duration.is_none()));
             self.emit(Subject::StoppedContainer, &[duration], labels, sink);
         }
@@ -244,12 +246,18 @@ impl Metrics {
         });
         for (kept, series) in kept.iter().zip(series) {
             match values.get(kept.place).copied().flatten() {
-                Some(value) if value.is_finite() => translation.batch.push(*series, *at, value),
+                Some(value) if value.is_finite() || is_marker(value) => {
+                    translation.batch.push(*series, *at, value)
+                }
                 Some(_) => translation.count_drop(reason::VALUE, 1),
                 None => {}
             }
         }
     }
+}
+
+fn is_marker(value: f64) -> bool {
+    value.to_bits() == STALE.to_bits()
 }
 
 /// No metric is described: ADOT's receiver doesn't either. What is no counter is a gauge to Prometheus.
@@ -271,27 +279,4 @@ fn ephemeral_storage(task: &Task) -> [Option<f64>; TASK_STORAGE.len()] {
         Field::Malformed => return [None; TASK_STORAGE.len()],
     };
     [storage.utilized, storage.reserved].map(|mib| Some(mib.unwrap_or(0) as f64))
-}
-
-fn has_stopped(container: &Container) -> bool {
-    [&container.started_at, &container.finished_at].into_iter().all(|time| !is_never(time.as_str()))
-}
-
-/// Docker writes year 1 for "never".
-fn is_never(time: &str) -> bool {
-    time.is_empty() || time.starts_with("0001-01-01T00:00:00")
-}
-
-/// From start to finish; `None` where either is no time of this age. Negative where the clock was odd.
-fn duration_seconds(container: &Container, at: UnixMillis) -> Option<f64> {
-    let parse = |text: &str| text.parse::<Timestamp>().ok().filter(|time| is_of_age(*time, at));
-    let started = parse(container.started_at.as_str())?;
-    let finished = parse(container.finished_at.as_str())?;
-    Some(finished.duration_since(started).as_secs_f64())
-}
-
-/// No container of today has started ten years ago, or will tomorrow.
-fn is_of_age(time: Timestamp, at: UnixMillis) -> bool {
-    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-    (-DAY_MS..=3650 * DAY_MS).contains(&at.since(UnixMillis(time.as_millisecond())))
 }

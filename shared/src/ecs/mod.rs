@@ -28,6 +28,7 @@ mod filter;
 mod identity;
 mod image;
 mod labels;
+mod life;
 mod metrics;
 mod state;
 mod stats;
@@ -73,6 +74,8 @@ impl Translator {
     /// One sample of each series at the time of the reading: of 26 metrics for each container with stats, of one for
     /// each stopped container, of 28 for the task, and of what else is known of their state, as far as the options let
     /// them through. Label sets go into `sets`: give the same one every time.
+    ///
+    /// The series of a container that ended lately get stale markers in place of samples.
     ///
     /// What can't be read is counted under one of the [`reason`]s, an entry or a field as one point: nobody knows how
     /// many there would have been.
