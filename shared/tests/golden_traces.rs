@@ -8,7 +8,7 @@ use prost::Message;
 use serde_json::Value;
 use siphon_core::ecs::Identity;
 use siphon_core::otlp::TraceRequest;
-use siphon_core::xray::{self, Options};
+use siphon_core::xray::{self, Options, Translator};
 
 #[derive(serde::Deserialize)]
 struct Case {
@@ -17,7 +17,7 @@ struct Case {
 
 #[test]
 fn every_recorded_translation_is_equal() {
-    let failures = failures("expected.json", |_| {});
+    let failures = failures("expected.json", None);
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
@@ -25,23 +25,19 @@ fn every_recorded_translation_is_equal() {
 fn every_recorded_translation_within_the_task_is_equal() {
     let own_container = "158d1c8083dd49d6b527399fd6414f5c-1275486930";
     let identity = Identity::from_task(&read("../ecs/fargate/task.json"), own_container).unwrap();
-    let failures = failures("expected-ecs.json", |request| {
-        for spans in &mut request.resource_spans {
-            identity.apply(spans.resource.get_or_insert_default());
-        }
-    });
+    let failures = failures("expected-ecs.json", Some(&identity));
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-fn failures(expected: &str, prepare: impl Fn(&mut TraceRequest)) -> Vec<String> {
+fn failures(expected: &str, identity: Option<&Identity>) -> Vec<String> {
+    let options = Options::default();
     let cases: BTreeMap<String, Case> = serde_json::from_slice(&read(expected)).unwrap();
     assert_eq!(cases.len(), 63, "{expected}");
     let differs = |(name, case): (String, Case)| {
-        let mut request = TraceRequest::decode(read(&format!("{name}.pb")).as_slice()).unwrap();
-        prepare(&mut request);
-        let ours = xray::documents(&request, &Options::default());
+        let request = read(&format!("{name}.pb"));
+        let ours = Translator::new(&options, identity).translate(&request).unwrap();
         assert_eq!(ours.dropped, [], "{name}");
-        let random = random_ids(&request);
+        let random = random_ids(&TraceRequest::decode(request.as_slice()).unwrap());
         let ours = comparable(ours.documents.iter().map(parsed).collect(), &random);
         let theirs = comparable(case.segments, &random);
         (ours != theirs).then(|| format!("{name}:\n  ours   {}\n  theirs {}", show(&ours), show(&theirs)))

@@ -6,12 +6,13 @@ mod documents;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use prost::Message;
 use serde_json::{Value as Json, json};
 use siphon_core::otlp::{
     AnyValue, ArrayValue, Event, KeyValue, KeyValueList, Link, Resource, ResourceSpans, ScopeSpans, Span,
     Status, TraceRequest, Value,
 };
-use siphon_core::xray::{self, MAX_DOCUMENT_BYTES, Options, Translation};
+use siphon_core::xray::{MAX_DOCUMENT_BYTES, Options, Translation, Translator};
 
 fn any_value(value: Value) -> AnyValue {
     AnyValue { value: Some(value) }
@@ -56,8 +57,12 @@ fn java(span: Span) -> TraceRequest {
     request(vec![text("telemetry.sdk.language", "java")], vec![span])
 }
 
+fn translate(request: &TraceRequest, options: &Options) -> Translation {
+    Translator::new(options, None).translate(&request.encode_to_vec()).unwrap()
+}
+
 fn only(request: &TraceRequest) -> Json {
-    let translation = xray::documents(request, &Options::default());
+    let translation = translate(request, &Options::default());
     assert_eq!((translation.documents.len(), translation.dropped.len()), (1, 0));
     documents::check(&translation.documents[0])
 }
@@ -190,7 +195,7 @@ fn annotations_beyond_the_fiftieth_are_kept_as_metadata() {
     attributes.extend([text("long", "v".repeat(1_001)), text(&"k".repeat(501), "v"), text("", "no key")]);
     let resource = vec![text("service.name", "shop")];
     let options = Options { index_all: true, ..Options::default() };
-    let translation = xray::documents(&request(resource, vec![span(attributes)]), &options);
+    let translation = translate(&request(resource, vec![span(attributes)]), &options);
     assert_eq!(translation.shortened, 0, "it fits as it is");
     let document = documents::check(&translation.documents[0]);
     let annotations = document["annotations"].as_object().unwrap();
@@ -314,8 +319,8 @@ proptest! {
     #[test]
     fn any_span_fits_or_is_counted_and_named(span in any_span(), options in any_options()) {
         let request = java(span.clone());
-        let translation = xray::documents(&request, &options);
-        prop_assert_eq!(&translation, &xray::documents(&request, &options), "shortening is deterministic");
+        let translation = translate(&request, &options);
+        prop_assert_eq!(&translation, &translate(&request, &options), "shortening is deterministic");
         let Translation { documents, shortened, dropped } = translation;
         prop_assert!(documents.is_empty() != dropped.is_empty(), "one or the other");
         for drop in dropped {

@@ -7,7 +7,7 @@ use prost::Message;
 use serde_json::Value as Json;
 use siphon_core::{
     otlp::{TraceRequest, check},
-    xray::{self, Document, MAX_DOCUMENT_BYTES},
+    xray::{self, Document, MAX_DOCUMENT_BYTES, Translator},
 };
 
 use crate::seeds::golden;
@@ -21,17 +21,22 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
     let decoded = TraceRequest::decode(bytes);
     assert_eq!(checked.is_ok(), decoded.is_ok(), "{checked:?} {decoded:?}");
     let (Ok(spans), Ok(request)) = (checked, decoded) else { return false };
-    documents(&request, spans, &xray::Options::default());
+    let plain = request.encode_to_vec();
+    let documents = |options: &xray::Options| documents(bytes, &plain, spans, options);
+    documents(&xray::Options::default());
     let indexed_attributes = BTreeSet::from(["a".to_owned(), "otel.resource.a".to_owned()]);
     let log_groups = vec!["group".to_owned()];
-    documents(&request, spans, &xray::Options { indexed_attributes, index_all: false, log_groups });
-    documents(&request, spans, &xray::Options { index_all: true, ..xray::Options::default() });
+    documents(&xray::Options { indexed_attributes, index_all: false, log_groups });
+    documents(&xray::Options { index_all: true, ..xray::Options::default() });
     as_they_are(bytes, spans);
     true
 }
 
-fn documents(request: &TraceRequest, spans: u64, options: &xray::Options) {
-    let made = xray::documents(request, options);
+/// `plain` is the same request after decoding and encoding.
+fn documents(bytes: &[u8], plain: &[u8], spans: u64, options: &xray::Options) {
+    let translate = |request| Translator::new(options, None).translate(request).expect("as the check says");
+    let made = translate(bytes);
+    assert_eq!(made, translate(plain), "what is read in place is not what decoding reads");
     let dropped: u64 = made.dropped.iter().map(|drop| drop.spans).sum();
     let documents = made.documents.len() as u64;
     assert!(dropped <= spans && spans - dropped <= documents && documents <= 2 * spans, "spans are lost");

@@ -4,6 +4,9 @@
 //! once for each series rather than once for each point. Whatever order fields come in, and however often: the meaning is
 //! the one that decoding the messages would give.
 
+pub(crate) mod traces;
+pub(crate) mod values;
+
 use crate::protobuf::read::{Fields, Malformed, Repeated};
 
 /// `ExportMetricsServiceRequest`.

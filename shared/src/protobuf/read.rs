@@ -269,6 +269,10 @@ impl<'a> Field<'a> {
         self.delimited()?.text()
     }
 
+    pub(crate) fn bytes(&self) -> Result<&'a [u8], Malformed> {
+        self.delimited().map(|bytes| bytes.rest())
+    }
+
     #[inline]
     pub(crate) fn message(&self) -> Result<Fields<'a>, Malformed> {
         self.delimited()?.within()

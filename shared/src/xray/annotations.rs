@@ -2,14 +2,11 @@
 
 use std::borrow::Cow;
 
-use serde::ser::{Serialize, Serializer};
-use serde_json::value::RawValue;
-
 use super::Options;
-use super::json::{Native, length, raw, sort_keep_last};
+use super::json::{Json, Native, Object, json, length, sort_keep_last};
 use super::metadata::{Entry, JsonObject, Metadata, RESOURCE};
 use super::shorten::largest;
-use crate::otlp::{KeyValue, Value};
+use crate::otlp::view::values::{Attribute, Value};
 
 /// Before the namespace in the key of an attribute that carries metadata as JSON.
 const METADATA: &str = "aws.xray.metadata.";
@@ -22,7 +19,7 @@ const MOST_OF_KEY: usize = 500;
 const MOST_OF_TEXT: usize = 1000;
 
 /// Of each key the value, if it has one.
-pub(super) type Leftover<'a> = Vec<(&'a str, Option<&'a Value>)>;
+pub(super) type Leftover<'a> = Vec<(&'a str, Option<&'a Value<'a>>)>;
 
 /// Whose keys are annotations.
 pub(super) struct Index<'s> {
@@ -37,24 +34,66 @@ impl Index<'_> {
     }
 }
 
-/// An attribute of the resource, as every segment carries it.
-#[derive(Debug)]
-pub(super) struct ResourceAttribute<'a> {
-    key: String,
-    value: &'a Value,
-    json: Box<RawValue>,
+/// The attributes of a resource, as every segment carries them.
+#[derive(Debug, Default)]
+pub(super) struct ResourceAttributes<'a> {
+    /// Sorted; those without value are left out.
+    list: Vec<ResourceAttribute<'a>>,
+    /// Those that the settings do not index, as entries of metadata, written once.
+    metadata: String,
 }
 
-impl<'a> ResourceAttribute<'a> {
-    /// The attributes of a resource, sorted; those without value are left out.
-    pub(super) fn all(resource: &'a [KeyValue]) -> Vec<Self> {
-        let mut pairs: Leftover<'a> = resource.iter().map(|pair| (pair.key.as_str(), pair.value())).collect();
-        sort_keep_last(&mut pairs);
-        let attribute = |(key, value): (&str, Option<&'a Value>)| {
-            let value = value?;
-            Some(Self { key: format!("{RESOURCE}{key}"), value, json: raw(&Native(Some(value)))? })
+#[derive(Debug)]
+struct ResourceAttribute<'a> {
+    key: String,
+    value: Value<'a>,
+    json: String,
+    /// Whether the settings make it an annotation.
+    indexed: bool,
+}
+
+impl<'a> ResourceAttributes<'a> {
+    pub(super) fn new(resource: &[Attribute<'a>], options: &Options) -> Self {
+        let mut entries: Vec<_> = resource.iter().map(|entry| (entry.key, &entry.value)).collect();
+        sort_keep_last(&mut entries);
+        let index = Index { options, asked: Vec::new() };
+        let attribute = |(key, value): (&str, &Option<Value<'a>>)| {
+            let (key, value) = (format!("{RESOURCE}{key}"), value.clone()?);
+            let (json, indexed) = (json(&Native(Some(&value))), is_scalar(&value) && index.has(&key));
+            Some(ResourceAttribute { key, value, json, indexed })
         };
-        pairs.into_iter().filter_map(attribute).collect()
+        let mut all = Self { list: entries.into_iter().filter_map(attribute).collect(), ..Self::default() };
+        let mut metadata = String::new();
+        let mut object = Object::open(&mut metadata);
+        for (key, entry) in all.entries() {
+            object.entry(&key, &entry);
+        }
+        all.metadata = metadata;
+        all
+    }
+
+    /// What the settings do not index, as entries of metadata: one by one, and written.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (Cow<'_, str>, Entry<'_>)> {
+        self.list.iter().filter(|attribute| !attribute.indexed).map(ResourceAttribute::entry)
+    }
+
+    pub(super) const fn metadata(&self) -> &str {
+        self.metadata.as_str()
+    }
+}
+
+impl ResourceAttribute<'_> {
+    /// Whether it is an annotation of a span that asks for these keys.
+    fn is_annotation(&self, asked: &[&str]) -> bool {
+        self.indexed || is_scalar(&self.value) && asked.contains(&self.key.as_str())
+    }
+
+    fn annotation(&self) -> (Cow<'_, str>, Native<'_>) {
+        (annotation_key(&self.key), Native(Some(&self.value)))
+    }
+
+    fn entry(&self) -> (Cow<'_, str>, Entry<'_>) {
+        (Cow::Borrowed(&self.key), Entry::Written(&self.json))
     }
 }
 
@@ -85,7 +124,7 @@ impl Annotations<'_> {
                 *room -= 1;
             } else {
                 let (key, value) = annotation;
-                moved.insert(key.to_string(), serde_json::to_value(value).unwrap_or_default());
+                moved.insert(key.to_string(), serde_json::from_str(&json(value)).unwrap_or_default());
             }
             stays
         });
@@ -116,24 +155,25 @@ fn is_indexable((key, value): &(Cow<'_, str>, Native<'_>)) -> bool {
 /// and that the resource's.
 pub(super) fn sort_out<'a>(
     mut leftover: Leftover<'a>,
-    resource: &'a [ResourceAttribute<'a>],
+    resource: Option<&'a ResourceAttributes<'a>>,
     index: &Index<'_>,
 ) -> (Annotations<'a>, Metadata<'a>) {
     sort_keep_last(&mut leftover);
     let mut sorted = Sorted::default();
-    sorted.default.reserve(resource.len() + leftover.len());
-    for attribute in resource {
-        sorted.take_resources(attribute, index);
-    }
-    let own = sorted.default.len();
+    sorted.default.reserve(leftover.len() + 1);
+    let of_resource = resource.iter().flat_map(|resource| &resource.list);
+    let of_resource = of_resource.filter(|attribute| attribute.is_annotation(&index.asked));
+    sorted.annotations.extend(of_resource.map(ResourceAttribute::annotation));
     for (key, value) in leftover {
         if let Some(value) = value {
             sorted.take(key, value, index);
         }
     }
-    sorted.default.splice(own..own, sorted.json);
-    sort_keep_last(&mut sorted.default);
     sort_keep_last(&mut sorted.annotations);
+    if let Some(resource) = resource {
+        sorted.take_resource(resource, index);
+    }
+    sorted.merge_json();
     (Annotations(sorted.annotations), Metadata::new(sorted.default, sorted.others))
 }
 
@@ -141,6 +181,7 @@ pub(super) fn sort_out<'a>(
 #[derive(Default)]
 struct Sorted<'a> {
     annotations: Vec<(Cow<'a, str>, Native<'a>)>,
+    /// By key, each key once.
     default: Vec<(Cow<'a, str>, Entry<'a>)>,
     /// What JSON metadata adds to the default namespace.
     json: Vec<(Cow<'a, str>, Entry<'a>)>,
@@ -148,15 +189,29 @@ struct Sorted<'a> {
 }
 
 impl<'a> Sorted<'a> {
-    fn take_resources(&mut self, attribute: &'a ResourceAttribute<'a>, index: &Index<'_>) {
-        if is_scalar(attribute.value) && index.has(&attribute.key) {
-            self.annotations.push((annotation_key(&attribute.key), Native(Some(attribute.value))));
+    /// All that is no annotation: as one entry where nothing comes between.
+    fn take_resource(&mut self, resource: &'a ResourceAttributes<'a>, index: &Index<'_>) {
+        let is_apart = |(key, _): &(Cow<'_, str>, Entry<'_>)| !key.starts_with(RESOURCE);
+        if index.asked.is_empty() && self.json.is_empty() && self.default.iter().all(is_apart) {
+            let place = self.default.partition_point(|(key, _)| key.as_ref() < RESOURCE);
+            let whole =
+                (!resource.metadata.is_empty()).then_some((RESOURCE.into(), Entry::Resource(resource)));
+            self.default.splice(place..place, whole);
         } else {
-            self.default.push((Cow::Borrowed(attribute.key.as_str()), Entry::Resource(&attribute.json)));
+            let rest = resource.list.iter().filter(|attribute| !attribute.is_annotation(&index.asked));
+            self.json.splice(..0, rest.map(ResourceAttribute::entry));
         }
     }
 
-    fn take(&mut self, key: &'a str, value: &'a Value, index: &Index<'_>) {
+    /// Brings what outranks nothing under what outranks it.
+    fn merge_json(&mut self) {
+        if !self.json.is_empty() {
+            self.default.splice(..0, self.json.drain(..));
+            sort_keep_last(&mut self.default);
+        }
+    }
+
+    fn take(&mut self, key: &'a str, value: &'a Value<'a>, index: &Index<'_>) {
         if index.has(key) {
             if is_scalar(value) {
                 self.annotations.push((annotation_key(key), Native(Some(value))));
@@ -176,13 +231,13 @@ impl<'a> Sorted<'a> {
 
 /// The namespace and the object that `aws.xray.metadata.NAMESPACE` carries as text, or null. An attribute whose text
 /// is neither is like any other.
-fn json_metadata<'a>(key: &'a str, value: &Value) -> Option<(&'a str, Option<JsonObject>)> {
+fn json_metadata<'a>(key: &'a str, value: &Value<'_>) -> Option<(&'a str, Option<JsonObject>)> {
     let namespace = key.strip_prefix(METADATA)?;
     let Value::String(text) = value else { return None };
     Some((namespace, serde_json::from_str(text).ok()?))
 }
 
-fn is_scalar(value: &Value) -> bool {
+const fn is_scalar(value: &Value<'_>) -> bool {
     matches!(value, Value::String(_) | Value::Int(_) | Value::Double(_) | Value::Bool(_))
 }
 
@@ -195,29 +250,33 @@ fn annotation_key(key: &str) -> Cow<'_, str> {
     key.chars().map(|char| if allowed(char) { char } else { '_' }).collect::<String>().into()
 }
 
-impl Serialize for Annotations<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+impl Json for Annotations<'_> {
+    fn write(&self, out: &mut String) {
+        let mut object = Object::begin(out);
+        for (key, value) in &self.0 {
+            object.entry(key, value);
+        }
+        object.end();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::attributes::tests::pair;
-    use super::super::json::text;
+    use super::super::json::json;
     use super::*;
 
     fn sorted(
-        span: &[KeyValue],
-        resource: &[KeyValue],
+        span: &[Attribute<'_>],
+        resource: &[Attribute<'_>],
         options: &Options,
         asked: &[&str],
     ) -> (String, String) {
-        let leftover = span.iter().map(|pair| (pair.key.as_str(), pair.value())).collect();
-        let resource = ResourceAttribute::all(resource);
-        let (annotations, metadata) =
-            sort_out(leftover, &resource, &Index { options, asked: asked.to_vec() });
-        (text(&annotations), text(&metadata))
+        let leftover = span.iter().map(|own| (own.key, own.value.as_ref())).collect();
+        let resource = ResourceAttributes::new(resource, options);
+        let index = Index { options, asked: asked.to_vec() };
+        let (annotations, metadata) = sort_out(leftover, Some(&resource), &index);
+        (json(&annotations), json(&metadata))
     }
 
     fn options(indexed: &[&str], index_all: bool) -> Options {
@@ -271,7 +330,7 @@ mod tests {
 
     #[test]
     fn repeated_and_empty_attributes_leave_one_or_none() {
-        let empty = KeyValue { key: "empty".into(), value: None };
+        let empty = Attribute { key: "empty", value: None };
         let span = [pair("a", 1), pair("a", 2), empty.clone(), pair("a b", 3), pair("a-b", 4)];
         let metadata = sorted(&span, std::slice::from_ref(&empty), &Options::default(), &[]).1;
         assert_eq!(metadata, r#"{"default":{"a":2,"a b":3,"a-b":4}}"#);
@@ -281,11 +340,13 @@ mod tests {
     #[test]
     fn only_the_resource_can_be_kept() {
         let leftover = [("aws.xray.metadata.ns", Some(pair("", r#"{"a":1}"#))), ("b", Some(pair("", 1)))];
-        let values =
-            leftover.iter().map(|(key, pair)| (*key, pair.as_ref().and_then(KeyValue::value))).collect();
+        let values = leftover
+            .iter()
+            .map(|(key, pair)| (*key, pair.as_ref().and_then(|pair| pair.value.as_ref())))
+            .collect();
         let options = Options::default();
-        let mut metadata = sort_out(values, &[], &Index { options: &options, asked: Vec::new() }).1;
+        let mut metadata = sort_out(values, None, &Index { options: &options, asked: Vec::new() }).1;
         metadata.keep_resource();
-        assert_eq!(text(&metadata), r#"{"default":{},"ns":{}}"#);
+        assert_eq!(json(&metadata), r#"{"default":{},"ns":{}}"#);
     }
 }

@@ -1,184 +1,163 @@
 //! Attributes as X-Ray's rules read them: by type, without conversion, and with a say on repeated keys.
 
-use super::keys::Key;
-use crate::otlp::{AnyValue, ArrayValue, KeyValue, Value};
+use super::keys::{Key, KeySet};
+use crate::otlp::view::values::{Attribute, Value};
 
 /// The attributes of a span, each with the meaning that its key has here.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Attributes<'a> {
-    list: Vec<(Option<Key>, &'a KeyValue)>,
-    /// One bit for each key that occurs: most look-ups are for keys that do not.
-    present: u64,
+    list: &'a [Attribute<'a>],
+    /// What each of them means.
+    keys: &'a [Option<Key>],
+    /// The keys that occur: most look-ups are for keys that do not.
+    present: KeySet,
 }
 
 impl<'a> Attributes<'a> {
-    /// Takes the attributes of the next span, into the same memory.
-    pub(super) fn read(&mut self, pairs: &'a [KeyValue]) {
-        self.list.clear();
-        self.list.extend(pairs.iter().map(|pair| (Key::of(&pair.key), pair)));
-        self.present = self.list.iter().filter_map(|(key, _)| *key).fold(0, |bits, key| bits | bit(key));
+    /// The attributes in `list`. `keys` is memory for what they mean.
+    pub(super) fn of(list: &'a [Attribute<'a>], keys: &'a mut Vec<Option<Key>>) -> Self {
+        keys.clear();
+        keys.extend(list.iter().map(|attribute| Key::of(attribute.key)));
+        let present = keys.iter().flatten().fold(KeySet::default(), |set, key| set.with(*key));
+        Self { list, keys, present }
     }
 
     /// The same without some keys.
-    pub(super) fn without(&self, unwanted: &[Key]) -> Self {
-        let list = self
-            .list
-            .iter()
-            .copied()
-            .filter(|(key, _)| !key.is_some_and(|key| unwanted.contains(&key)))
-            .collect();
-        let present = unwanted.iter().fold(self.present, |bits, key| bits & !bit(*key));
-        Self { list, present }
+    pub(super) const fn without(self, unwanted: KeySet) -> Self {
+        Self { present: self.present.without(unwanted), ..self }
     }
 
     /// All in the order of the wire.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Option<Key>, &'a KeyValue)> + '_ {
-        self.list.iter().copied()
+    pub(super) fn iter(self) -> impl DoubleEndedIterator<Item = (Option<Key>, &'a Attribute<'a>)> {
+        let all = self.keys.iter().copied().zip(self.list);
+        all.filter(move |(key, _)| key.is_none_or(|key| self.has(key)))
     }
 
     /// Those with a known key, in the order of the wire.
-    pub(super) fn known(&self) -> impl Iterator<Item = (Key, &'a KeyValue)> + '_ {
-        self.list.iter().filter_map(|(key, pair)| Some(((*key)?, *pair)))
+    pub(super) fn known(self) -> impl DoubleEndedIterator<Item = (Key, &'a Attribute<'a>)> {
+        self.iter().filter_map(|(key, attribute)| Some((key?, attribute)))
     }
 
     /// Whether the key occurs, with any value.
-    pub(super) fn has(&self, key: Key) -> bool {
-        self.present & bit(key) != 0
+    pub(super) const fn has(self, key: Key) -> bool {
+        self.present.has(key)
     }
 
-    /// Whether a key occurs for which `is` holds, judged by one walk over the known ones.
-    pub(super) fn any(&self, is: impl Fn(Key) -> bool) -> bool {
-        self.present != 0 && self.known().any(|(key, _)| is(key))
+    /// Whether one of these keys occurs.
+    pub(super) const fn has_any(self, keys: KeySet) -> bool {
+        self.present.meets(keys)
     }
 
     /// The first attribute of that key: what a rule sees that asks the span itself.
-    pub(super) fn first(&self, key: Key) -> Option<&'a KeyValue> {
-        if !self.has(key) {
-            return None;
-        }
-        self.known().find(|(known, _)| *known == key).map(|(_, pair)| pair)
+    pub(super) fn first(self, key: Key) -> Option<&'a Attribute<'a>> {
+        let is_wanted = |known: &Option<Key>| *known == Some(key);
+        self.has(key).then(|| self.list.get(self.keys.iter().position(is_wanted)?))?
     }
 
     /// The last attribute of that key: what a rule sees that asks a map filled from the span.
-    pub(super) fn last(&self, key: Key) -> Option<&'a KeyValue> {
-        if !self.has(key) {
-            return None;
-        }
-        self.list.iter().rev().find(|(known, _)| *known == Some(key)).map(|(_, pair)| *pair)
+    pub(super) fn last(self, key: Key) -> Option<&'a Attribute<'a>> {
+        let is_wanted = |known: &Option<Key>| *known == Some(key);
+        self.has(key).then(|| self.list.get(self.keys.iter().rposition(is_wanted)?))?
     }
 
     /// The first attribute's text, unless empty or no text.
-    pub(super) fn first_text(&self, key: Key) -> Option<&'a str> {
+    pub(super) fn first_text(self, key: Key) -> Option<&'a str> {
         self.first(key).map(text).filter(|text| !text.is_empty())
     }
 
     /// The last attribute's text, unless empty or no text.
-    pub(super) fn last_text(&self, key: Key) -> Option<&'a str> {
+    pub(super) fn last_text(self, key: Key) -> Option<&'a str> {
         self.last(key).map(text).filter(|text| !text.is_empty())
     }
 }
 
-fn bit(key: Key) -> u64 {
-    1 << (key as u8)
-}
-
 /// A text; anything else reads as empty.
-pub(super) fn text(pair: &KeyValue) -> &str {
-    pair.value().and_then(as_text).unwrap_or_default()
+pub(super) fn text<'a>(attribute: &Attribute<'a>) -> &'a str {
+    attribute.text().unwrap_or_default()
 }
 
 /// An entry of a list as text; anything else reads as empty.
-pub(super) fn item(entry: &AnyValue) -> &str {
-    entry.value.as_ref().and_then(as_text).unwrap_or_default()
-}
-
-fn as_text(value: &Value) -> Option<&str> {
-    match value {
-        Value::String(text) => Some(text),
-        _ => None,
-    }
+pub(super) fn item<'a>(entry: &Option<Value<'a>>) -> &'a str {
+    entry.as_ref().and_then(Value::text).unwrap_or_default()
 }
 
 /// A whole number; anything else reads as 0.
-pub(super) fn int(pair: &KeyValue) -> i64 {
-    match pair.value() {
-        Some(Value::Int(int)) => *int,
+pub(super) const fn int(attribute: &Attribute<'_>) -> i64 {
+    match attribute.value {
+        Some(Value::Int(int)) => int,
         _ => 0,
     }
 }
 
 /// The texts of a list; whatever is no text is left out.
-pub(super) fn texts(list: &ArrayValue) -> Vec<&str> {
-    list.values.iter().filter_map(|item| item.value.as_ref()).filter_map(as_text).collect()
+pub(super) fn texts<'a>(list: &[Option<Value<'a>>]) -> Vec<&'a str> {
+    list.iter().flatten().filter_map(Value::text).collect()
 }
 
 /// The first attribute named `key` of a short list.
-pub(super) fn find<'a>(pairs: &'a [KeyValue], key: &str) -> Option<&'a KeyValue> {
-    pairs.iter().find(|pair| pair.key == key)
+pub(super) fn find<'s, 'a>(list: &'s [Attribute<'a>], key: &str) -> Option<&'s Attribute<'a>> {
+    list.iter().find(|attribute| attribute.key == key)
 }
 
 /// The last attribute named `key` of a short list.
-pub(super) fn find_last<'a>(pairs: &'a [KeyValue], key: &str) -> Option<&'a KeyValue> {
-    pairs.iter().rev().find(|pair| pair.key == key)
+pub(super) fn find_last<'s, 'a>(list: &'s [Attribute<'a>], key: &str) -> Option<&'s Attribute<'a>> {
+    list.iter().rev().find(|attribute| attribute.key == key)
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
 
-    pub(in crate::xray) fn pair(key: &str, value: impl IntoValue) -> KeyValue {
-        KeyValue { key: key.into(), value: Some(AnyValue { value: Some(value.into_value()) }) }
+    pub(in crate::xray) fn pair<'a>(key: &'a str, value: impl IntoValue<'a>) -> Attribute<'a> {
+        Attribute { key, value: Some(value.into_value()) }
     }
 
-    pub(in crate::xray) fn pairs(texts: &[(&str, &str)]) -> Vec<KeyValue> {
+    pub(in crate::xray) fn pairs<'a>(texts: &[(&'a str, &'a str)]) -> Vec<Attribute<'a>> {
         texts.iter().map(|(key, value)| pair(key, *value)).collect()
     }
 
-    pub(in crate::xray) fn attributes(pairs: &[KeyValue]) -> Attributes<'_> {
-        let mut attributes = Attributes::default();
-        attributes.read(pairs);
-        attributes
+    pub(in crate::xray) fn attributes<'a>(list: &'a [Attribute<'a>]) -> Attributes<'a> {
+        Attributes::of(list, Box::leak(Box::default()))
     }
 
     /// Attribute values from plain ones.
-    pub(in crate::xray) trait IntoValue {
-        fn into_value(self) -> Value;
+    pub(in crate::xray) trait IntoValue<'a> {
+        fn into_value(self) -> Value<'a>;
     }
 
-    impl IntoValue for Value {
-        fn into_value(self) -> Value {
+    impl<'a> IntoValue<'a> for Value<'a> {
+        fn into_value(self) -> Self {
             self
         }
     }
 
-    impl IntoValue for &str {
-        fn into_value(self) -> Value {
-            Value::String(self.into())
+    impl<'a> IntoValue<'a> for &'a str {
+        fn into_value(self) -> Value<'a> {
+            Value::String(self)
         }
     }
 
-    impl IntoValue for i64 {
-        fn into_value(self) -> Value {
+    impl<'a> IntoValue<'a> for i64 {
+        fn into_value(self) -> Value<'a> {
             Value::Int(self)
         }
     }
 
-    impl IntoValue for f64 {
-        fn into_value(self) -> Value {
+    impl<'a> IntoValue<'a> for f64 {
+        fn into_value(self) -> Value<'a> {
             Value::Double(self)
         }
     }
 
-    impl IntoValue for bool {
-        fn into_value(self) -> Value {
+    impl<'a> IntoValue<'a> for bool {
+        fn into_value(self) -> Value<'a> {
             Value::Bool(self)
         }
     }
 
-    impl IntoValue for Vec<&str> {
-        fn into_value(self) -> Value {
-            let values = self.into_iter().map(|text| AnyValue { value: Some(text.into_value()) }).collect();
-            Value::Array(ArrayValue { values })
+    impl<'a> IntoValue<'a> for Vec<&'a str> {
+        fn into_value(self) -> Value<'a> {
+            Value::Array(self.into_iter().map(|text| Some(text.into_value())).collect())
         }
     }
 
@@ -195,10 +174,15 @@ pub(super) mod tests {
 
     #[test]
     fn the_next_span_starts_clean() {
-        let (before, after) = (pairs(&[("db.name", "a")]), pairs(&[("db.user", "b")]));
-        let mut attributes = attributes(&before);
-        attributes.read(&after);
+        let (before, after) =
+            (pairs(&[("db.name", "a"), ("x", "y")]), pairs(&[("db.user", "b"), ("x", "y")]));
+        let mut keys = Vec::new();
+        assert!(Attributes::of(&before, &mut keys).has(Key::DbName));
+        let attributes = Attributes::of(&after, &mut keys);
         assert!(!attributes.has(Key::DbName) && attributes.has(Key::DbUser));
-        assert!(!attributes.without(&[Key::DbUser]).has(Key::DbUser));
+        let without = attributes.without(KeySet::of(&[Key::DbUser]));
+        assert!(!without.has(Key::DbUser) && without.first(Key::DbUser).is_none());
+        assert_eq!(without.iter().map(|(_, attribute)| attribute.key).collect::<Vec<_>>(), ["x"]);
+        assert_eq!((attributes.known().count(), without.known().count()), (1, 0));
     }
 }

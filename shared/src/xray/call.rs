@@ -3,19 +3,19 @@
 use super::attributes::{Attributes, item, text};
 use super::document::AwsCall;
 use super::keys::Key;
-use crate::otlp::{KeyValue, Value};
+use crate::otlp::view::values::Value;
 
 /// The call, with the account that it went to or else the own one.
 ///
 /// Where two keys of one meaning both carry a value, the one named first here counts.
-pub(super) fn call<'a>(own_account: Option<&'a str>, attributes: &Attributes<'a>) -> AwsCall<'a> {
+pub(super) fn call<'a>(own_account: Option<&'a str>, attributes: Attributes<'a>) -> AwsCall<'a> {
     let get = |key| attributes.last_text(key);
     let either = |first, second| get(first).or_else(|| get(second));
     let operation = if attributes.has(Key::AwsOperation) { Key::AwsOperation } else { Key::RpcMethod };
     let (table_name, table_names) = tables(attributes);
     AwsCall {
         account_id: match attributes.last(Key::AwsAccountId) {
-            Some(pair) if pair.value().is_some() => Some(text(pair)).filter(|text| !text.is_empty()),
+            Some(own) if own.value.is_some() => Some(text(own)).filter(|text| !text.is_empty()),
             _ => own_account,
         },
         operation: get(operation),
@@ -31,13 +31,13 @@ pub(super) fn call<'a>(own_account: Option<&'a str>, attributes: &Attributes<'a>
 }
 
 /// DynamoDB's table, or its tables if there are several.
-fn tables<'a>(attributes: &Attributes<'a>) -> (Option<&'a str>, Vec<&'a str>) {
+fn tables<'a>(attributes: Attributes<'a>) -> (Option<&'a str>, Vec<&'a str>) {
     let one = |name: &'a str| (Some(name).filter(|name| !name.is_empty()), Vec::new());
     let other =
         || attributes.last_text(Key::AwsTableName).or_else(|| attributes.last_text(Key::AwsTableNameDotted));
-    match attributes.last(Key::DynamoDbTableNames).and_then(KeyValue::value) {
+    match attributes.last(Key::DynamoDbTableNames).and_then(|names| names.value.as_ref()) {
         Some(Value::String(name)) => one(name),
-        Some(Value::Array(names)) => match names.values.as_slice() {
+        Some(Value::Array(names)) => match names.as_slice() {
             [] => (other(), Vec::new()),
             [name] => one(item(name)),
             names => (None, names.iter().map(item).collect()),
@@ -49,15 +49,16 @@ fn tables<'a>(attributes: &Attributes<'a>) -> (Option<&'a str>, Vec<&'a str>) {
 #[cfg(test)]
 mod tests {
     use super::super::attributes::tests::{attributes, pair};
-    use super::super::json::write;
+    use super::super::document::Aws;
+    use super::super::json::json;
     use super::*;
+    use crate::otlp::view::values::Attribute;
 
     #[test]
     fn the_call_follows_from_the_span() {
-        let of = |pairs: &[KeyValue]| {
-            let mut json = Vec::new();
-            write(&mut json, &call(Some("own"), &attributes(pairs))).unwrap();
-            String::from_utf8(json).unwrap().replace(r#""account_id":"own""#, "A")
+        let of = |pairs: &[Attribute<'_>]| {
+            let aws = Aws { place: "P", call: call(Some("own"), attributes(pairs)) };
+            json(&aws).replacen('P', "", 1).replacen("{,", "{", 1).replace(r#""account_id":"own""#, "A")
         };
         for (pairs, expected) in [
             (vec![pair("rpc.method", "Get")], r#"{A,"operation":"Get"}"#),
@@ -65,7 +66,7 @@ mod tests {
             (vec![pair("rpc.method", "Get"), pair("aws.operation", 1)], "{A}"),
             (vec![pair("aws.account_id", "7")], r#"{"account_id":"7"}"#),
             (vec![pair("aws.account_id", 7)], "{}"),
-            (vec![KeyValue { key: "aws.account_id".into(), value: None }], "{A}"),
+            (vec![Attribute { key: "aws.account_id", value: None }], "{A}"),
             (vec![pair("aws.requestId", "b"), pair("aws.request_id", "a")], r#"{A,"request_id":"a"}"#),
             (vec![pair("aws.queue.url", "b"), pair("messaging.url", "m")], r#"{A,"queue_url":"m"}"#),
             (vec![pair("aws.table.name", "t")], r#"{A,"table_name":"t"}"#),

@@ -3,36 +3,25 @@
 
 use std::borrow::Cow;
 
-use serde::Serialize;
-use serde_json::value::RawValue;
-
 use super::annotations::Annotations;
-use super::ids::SegmentId;
-use super::json::NativeMap;
+use super::ids::{SegmentId, TraceId};
+use super::json::{Json, NativeMap, Object, Raw};
 use super::metadata::Metadata;
 
 /// A segment, or a subsegment sent by itself.
-#[derive(Serialize)]
 pub(super) struct Segment<'a> {
     pub(super) name: Cow<'a, str>,
     pub(super) id: SegmentId,
     /// Seconds since the epoch, as all times here.
     pub(super) start_time: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) service: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) service: Option<Raw<'a>>,
     pub(super) origin: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) user: Option<&'a str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) links: Vec<Link<'a>>,
-    pub(super) trace_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) trace_id: TraceId,
     pub(super) end_time: Option<f64>,
     /// Written if true, and then without an end.
-    #[serde(skip_serializing_if = "is_false")]
     pub(super) in_progress: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) http: Option<Http<'a>>,
     /// The server's fault: 5xx.
     pub(super) fault: bool,
@@ -40,94 +29,159 @@ pub(super) struct Segment<'a> {
     pub(super) error: bool,
     /// The client was asked to slow down: 429.
     pub(super) throttle: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cause: Option<Cause<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) aws: Option<Aws<'a>>,
-    #[serde(skip_serializing_if = "Annotations::is_empty")]
     pub(super) annotations: Annotations<'a>,
-    #[serde(skip_serializing_if = "Metadata::is_empty")]
     pub(super) metadata: Metadata<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) namespace: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) parent_id: Option<SegmentId>,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub(super) kind: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sql: Option<Sql<'a>>,
 }
 
+impl Json for Segment<'_> {
+    fn write(&self, out: &mut String) {
+        let when_true = |flag: bool| flag.then_some(&true);
+        Object::begin(out)
+            .field("name", &self.name)
+            .field("id", &self.id)
+            .field("start_time", &self.start_time)
+            .some("service", self.service.as_ref())
+            .some("origin", self.origin)
+            .some("user", self.user)
+            .some("links", non_empty(&self.links))
+            .field("trace_id", &self.trace_id)
+            .some("end_time", self.end_time.as_ref())
+            .some("in_progress", when_true(self.in_progress))
+            .some("http", self.http.as_ref())
+            .field("fault", &self.fault)
+            .field("error", &self.error)
+            .field("throttle", &self.throttle)
+            .some("cause", self.cause.as_ref())
+            .some("aws", self.aws.as_ref())
+            .some("annotations", Some(&self.annotations).filter(|annotations| !annotations.is_empty()))
+            .some("metadata", Some(&self.metadata).filter(|metadata| !metadata.is_empty()))
+            .some("namespace", self.namespace)
+            .some("parent_id", self.parent_id.as_ref())
+            .some("type", self.kind)
+            .some("sql", self.sql.as_ref())
+            .end();
+    }
+}
+
 /// Another span that this one refers to.
-#[derive(Serialize)]
 pub(super) struct Link<'a> {
-    pub(super) trace_id: String,
+    pub(super) trace_id: TraceId,
     pub(super) id: SegmentId,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) attributes: Option<NativeMap<'a>>,
 }
 
+impl Json for Link<'_> {
+    fn write(&self, out: &mut String) {
+        Object::begin(out)
+            .field("trace_id", &self.trace_id)
+            .field("id", &self.id)
+            .some("attributes", self.attributes.as_ref())
+            .end();
+    }
+}
+
 /// The HTTP exchange.
-#[derive(Debug, Default, PartialEq, Serialize)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Http<'a> {
     pub(super) request: HttpRequest<'a>,
     pub(super) response: HttpResponse,
 }
 
+impl Json for Http<'_> {
+    fn write(&self, out: &mut String) {
+        Object::begin(out).field("request", &self.request).field("response", &self.response).end();
+    }
+}
+
 /// What was asked.
-#[derive(Debug, Default, PartialEq, Serialize)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct HttpRequest<'a> {
     /// Written if true: the client's address is what a header says, not the peer's.
-    #[serde(skip_serializing_if = "is_false")]
     pub(super) x_forwarded_for: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) method: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) url: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) user_agent: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) client_ip: Option<&'a str>,
 }
 
+impl Json for HttpRequest<'_> {
+    fn write(&self, out: &mut String) {
+        Object::begin(out)
+            .some("x_forwarded_for", self.x_forwarded_for.then_some(&true))
+            .some("method", self.method)
+            .some("url", self.url.as_ref())
+            .some("user_agent", self.user_agent)
+            .some("client_ip", self.client_ip)
+            .end();
+    }
+}
+
 /// What was answered.
-#[derive(Debug, Default, PartialEq, Serialize)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct HttpResponse {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) status: Option<i64>,
     /// Bytes; always written.
     pub(super) content_length: i64,
 }
 
+impl Json for HttpResponse {
+    fn write(&self, out: &mut String) {
+        Object::begin(out)
+            .some("status", self.status.as_ref())
+            .field("content_length", &self.content_length)
+            .end();
+    }
+}
+
 /// Why it failed.
-#[derive(Debug, Default, PartialEq, Serialize)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Cause<'a> {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) exceptions: Vec<Exception<'a>>,
 }
 
+impl Json for Cause<'_> {
+    fn write(&self, out: &mut String) {
+        Object::begin(out).some("exceptions", non_empty(&self.exceptions)).end();
+    }
+}
+
 /// One exception.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Exception<'a> {
     pub(super) id: SegmentId,
     pub(super) message: Cow<'a, str>,
-    #[serde(rename = "type")]
     pub(super) kind: &'a str,
     /// Whether another service threw it, if known.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) remote: Option<bool>,
     /// How many frames are missing from the stack; written if there are any.
-    #[serde(skip_serializing_if = "is_zero")]
     pub(super) truncated: u64,
     /// The id of the exception that caused this one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cause: Option<SegmentId>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) stack: Vec<Frame<'a>>,
 }
 
+impl Json for Exception<'_> {
+    fn write(&self, out: &mut String) {
+        Object::begin(out)
+            .field("id", &self.id)
+            .field("message", &self.message)
+            .field("type", self.kind)
+            .some("remote", self.remote.as_ref())
+            .some("truncated", Some(&self.truncated).filter(|frames| **frames > 0))
+            .some("cause", self.cause.as_ref())
+            .some("stack", non_empty(&self.stack))
+            .end();
+    }
+}
+
 /// A line of a stack trace.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Frame<'a> {
     pub(super) path: &'a str,
     /// 0 if unknown.
@@ -135,63 +189,74 @@ pub(super) struct Frame<'a> {
     pub(super) label: &'a str,
 }
 
-/// Where it ran, and the call to AWS that it made. What the resource tells is written before, once for all spans.
-#[derive(Debug, Default, Serialize)]
+impl Json for Frame<'_> {
+    fn write(&self, out: &mut String) {
+        Object::begin(out)
+            .field("path", self.path)
+            .field("line", &self.line)
+            .field("label", self.label)
+            .end();
+    }
+}
+
+/// Where it ran, and the call to AWS that it made.
+#[derive(Debug, Default)]
 pub(super) struct Aws<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) elastic_beanstalk: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) cloudwatch_logs: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ecs: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ec2: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) eks: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) xray: Option<&'a RawValue>,
-    #[serde(flatten)]
+    /// What the resource tells: the first fields, written once for all spans.
+    pub(super) place: &'a str,
     pub(super) call: AwsCall<'a>,
 }
 
+impl Json for Aws<'_> {
+    fn write(&self, out: &mut String) {
+        let Self { place, call } = self;
+        Object::begin(out)
+            .entries(place)
+            .some("account_id", call.account_id)
+            .some("operation", call.operation)
+            .some("region", call.region)
+            .some("request_id", call.request_id)
+            .some("queue_url", call.queue_url)
+            .some("table_name", call.table_name)
+            .some("table_names", non_empty(&call.table_names))
+            .end();
+    }
+}
+
 /// The call to AWS.
-#[derive(Debug, Default, PartialEq, Serialize)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct AwsCall<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) account_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) operation: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) region: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) request_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) queue_url: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) table_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) table_names: Vec<&'a str>,
 }
 
 /// The statement that it ran.
-#[derive(Debug, Default, PartialEq, Serialize)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Sql<'a> {
     pub(super) connection_string: String,
-    #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) url: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sanitized_query: Option<&'a str>,
     pub(super) database_type: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) user: Option<&'a str>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
-fn is_false(value: &bool) -> bool {
-    !value
+impl Json for Sql<'_> {
+    fn write(&self, out: &mut String) {
+        Object::begin(out)
+            .field("connection_string", self.connection_string.as_str())
+            .some("url", Some(self.url).filter(|url| !url.is_empty()))
+            .some("sanitized_query", self.sanitized_query)
+            .field("database_type", self.database_type)
+            .some("user", self.user)
+            .end();
+    }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
-fn is_zero(value: &u64) -> bool {
-    *value == 0
+fn non_empty<T>(list: &[T]) -> Option<&[T]> {
+    Some(list).filter(|list| !list.is_empty())
 }

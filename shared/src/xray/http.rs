@@ -4,24 +4,26 @@ use std::net::IpAddr;
 
 use super::attributes::{Attributes, find, int, text};
 use super::document::{Http, HttpRequest, HttpResponse};
-use super::keys::Key;
+use super::keys::{Key, KeySet};
 use super::url::{Parts, Port};
-use crate::otlp::{Event, KeyValue, SpanKind};
+use crate::otlp::SpanKind;
+use crate::otlp::view::{traces::Event, values::Attribute};
 
 /// The block, if an attribute speaks of HTTP. Of an old and a new attribute with one meaning the later one counts.
-pub(super) fn http<'a>(attributes: &Attributes<'a>, kind: SpanKind, events: &'a [Event]) -> Option<Http<'a>> {
-    if !attributes.any(Key::is_http) {
+pub(super) fn http<'a>(attributes: Attributes<'a>, kind: SpanKind, events: &[Event<'_>]) -> Option<Http<'a>> {
+    if !attributes.has_any(HTTP_ALONE) {
         return None;
     }
     let mut seen = Seen::default();
-    for (key, pair) in attributes.known() {
-        seen.read(key, pair);
+    for (key, attribute) in attributes.known() {
+        seen.read(key, attribute);
     }
-    seen.http.then(|| Http {
+    let is_addressed = seen.addressed || attributes.has_any(OTHER_SIDE);
+    Some(Http {
         request: HttpRequest {
             x_forwarded_for: seen.client_ip.is_some() && !seen.peer,
             method: seen.method,
-            url: seen.addressed.then(|| seen.url.url(kind)).filter(|url| !url.is_empty()),
+            url: is_addressed.then(|| seen.url.url(kind)).filter(|url| !url.is_empty()),
             user_agent: seen.user_agent,
             client_ip: seen.client_ip,
         },
@@ -29,12 +31,36 @@ pub(super) fn http<'a>(attributes: &Attributes<'a>, kind: SpanKind, events: &'a 
     })
 }
 
+/// What names the other side: without any of it there is no URL.
+const OTHER_SIDE: KeySet = KeySet::of(&[
+    Key::HttpUrl,
+    Key::UrlFull,
+    Key::HttpHost,
+    Key::HttpServerName,
+    Key::HostName,
+    Key::NetHostName,
+    Key::NetPeerName,
+    Key::ServerAddress,
+    Key::NetPeerIp,
+]);
+
+/// What only HTTP has: without any of it there is no block.
+const HTTP_ALONE: KeySet = KeySet::HTTP.without(KeySet::of(&[
+    Key::HostName,
+    Key::NetHostName,
+    Key::NetPeerName,
+    Key::ServerAddress,
+    Key::NetPeerPort,
+    Key::ServerPort,
+    Key::NetPeerIp,
+    Key::NetworkPeerAddress,
+    Key::ClientAddress,
+]));
+
 /// What the attributes told so far.
 #[derive(Default)]
 struct Seen<'a> {
-    /// Something that only HTTP has: without it there is no block.
-    http: bool,
-    /// Something that names the other side: without it there is no URL.
+    /// The other side's address by a key that may as well hold something else.
     addressed: bool,
     /// The network peer's own address.
     peer: bool,
@@ -46,27 +72,27 @@ struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    fn read(&mut self, key: Key, pair: &'a KeyValue) {
-        let value = text(pair);
+    fn read(&mut self, key: Key, attribute: &Attribute<'a>) {
+        let value = text(attribute);
         let some = Some(value).filter(|value| !value.is_empty());
         match key {
             Key::HttpMethod | Key::HttpRequestMethod => self.method = some,
             Key::HttpUserAgent | Key::UserAgentOriginal => self.user_agent = some,
-            Key::HttpStatusCode | Key::HttpResponseStatusCode => self.status = Some(int(pair)),
+            Key::HttpStatusCode | Key::HttpResponseStatusCode => self.status = Some(int(attribute)),
             Key::HttpUrl | Key::UrlFull => self.url.full = Some(value),
             Key::HttpScheme | Key::UrlScheme => self.url.scheme = Some(value),
             Key::HttpHost => self.url.http_host = Some(value),
             Key::HttpTarget => self.url.target = Some(value),
             Key::HttpServerName => self.url.server_name = Some(value),
-            Key::NetHostPort => self.url.host_port = Some(Port::of(pair)),
+            Key::NetHostPort => self.url.host_port = Some(Port::of(attribute)),
             Key::UrlPath => self.url.path = Some(value),
             Key::UrlQuery => self.url.query = Some(value),
             Key::HostName => self.url.host_name = Some(value),
             Key::NetHostName => self.url.net_host_name = Some(value),
             Key::NetPeerName => self.url.peer_name = Some(value),
             Key::ServerAddress => self.url.server_address = Some(value),
-            Key::NetPeerPort => self.url.peer_port = Some(Port::of(pair)),
-            Key::ServerPort => self.url.server_port = Some(Port::of(pair)),
+            Key::NetPeerPort => self.url.peer_port = Some(Port::of(attribute)),
+            Key::ServerPort => self.url.server_port = Some(Port::of(attribute)),
             Key::HttpClientIp => self.client_ip = some,
             Key::NetPeerIp => {
                 self.client_ip = self.client_ip.or(some);
@@ -81,42 +107,7 @@ impl<'a> Seen<'a> {
             Key::ClientAddress if is_ip(value) => self.client_ip = some,
             _ => {}
         }
-        self.http |= speaks_http(key);
-        self.addressed |= names_the_other_side(key);
     }
-}
-
-fn speaks_http(key: Key) -> bool {
-    use Key::*;
-    key.is_http()
-        && !matches!(
-            key,
-            HostName
-                | NetHostName
-                | NetPeerName
-                | ServerAddress
-                | NetPeerPort
-                | ServerPort
-                | NetPeerIp
-                | NetworkPeerAddress
-                | ClientAddress
-        )
-}
-
-fn names_the_other_side(key: Key) -> bool {
-    use Key::*;
-    matches!(
-        key,
-        HttpUrl
-            | UrlFull
-            | HttpHost
-            | HttpServerName
-            | HostName
-            | NetHostName
-            | NetPeerName
-            | ServerAddress
-            | NetPeerIp
-    )
 }
 
 fn is_ip(address: &str) -> bool {
@@ -124,13 +115,13 @@ fn is_ip(address: &str) -> bool {
 }
 
 /// The size of the first message marked as received: the span's own, else an event's; else 0.
-fn received_bytes(attributes: &Attributes<'_>, events: &[Event]) -> i64 {
-    let size = |kind: Option<&KeyValue>, size: Option<&KeyValue>| match (kind, size) {
+fn received_bytes(attributes: Attributes<'_>, events: &[Event<'_>]) -> i64 {
+    let size = |kind: Option<&Attribute<'_>>, size: Option<&Attribute<'_>>| match (kind, size) {
         (Some(kind), Some(size)) if text(kind) == "RECEIVED" => int(size),
         _ => 0,
     };
     let own = size(attributes.first(Key::MessageType), attributes.first(Key::MessagePayloadSize));
-    let of_event = |event: &Event| {
+    let of_event = |event: &Event<'_>| {
         let find = |key| find(&event.attributes, key);
         size(find("message.type"), find("messaging.message_payload_size_bytes"))
     };
@@ -143,8 +134,8 @@ mod tests {
     use super::*;
     use std::borrow::Cow;
 
-    fn request<'a>(pairs: &'a [KeyValue], kind: SpanKind) -> Option<HttpRequest<'a>> {
-        http(&attributes(pairs), kind, &[]).map(|http| http.request)
+    fn request<'a>(pairs: &'a [Attribute<'a>], kind: SpanKind) -> Option<HttpRequest<'a>> {
+        http(attributes(pairs), kind, &[]).map(|http| http.request)
     }
 
     #[test]
@@ -209,8 +200,8 @@ mod tests {
             ..Event::default()
         };
         let events = [Event::default(), event(0), event(7), event(8)];
-        let response = |pairs: &[KeyValue]| {
-            let http = http(&attributes(pairs), SpanKind::Client, &events).unwrap();
+        let response = |pairs: &[Attribute<'_>]| {
+            let http = http(attributes(pairs), SpanKind::Client, &events).unwrap();
             (http.response.status, http.response.content_length)
         };
         assert_eq!(response(&[pair("http.status_code", 200)]), (Some(200), 7));

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
+
+use super::json::Json;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
@@ -39,14 +40,23 @@ fn fixed<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
 
 /// A trace id as X-Ray writes it: `1-`, 8 digits, `-`, 24 digits
 /// (<https://docs.aws.amazon.com/xray/latest/devguide/xray-api-segmentdocuments.html>).
-pub(super) fn trace_id(id: &[u8; 16]) -> String {
-    let mut text = String::with_capacity(35);
-    let (time, unique) = id.split_at(4);
-    text.push_str("1-");
-    push_hex(&mut text, time);
-    text.push('-');
-    push_hex(&mut text, unique);
-    text
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct TraceId([u8; 35]);
+
+impl TraceId {
+    pub(super) fn new(id: [u8; 16]) -> Self {
+        let mut text = *b"1-00000000-000000000000000000000000";
+        let (time, unique) = id.split_at(4);
+        if let Some(([_, _, time_digits @ .., _], unique_digits)) = text.split_first_chunk_mut::<11>() {
+            put_hex(time, time_digits);
+            put_hex(unique, unique_digits);
+        }
+        Self(text)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 /// A segment id as X-Ray writes it: 16 hex digits.
@@ -56,8 +66,7 @@ pub(super) struct SegmentId([u8; 16]);
 impl SegmentId {
     pub(super) fn new(id: [u8; 8]) -> Self {
         let mut digits = [0; 16];
-        let pairs = id.iter().flat_map(|byte| hex_digits(*byte));
-        digits.iter_mut().zip(pairs).for_each(|(to, from)| *to = from);
+        put_hex(&id, &mut digits);
         Self(digits)
     }
 
@@ -66,9 +75,15 @@ impl SegmentId {
     }
 }
 
-impl Serialize for SegmentId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
+impl Json for TraceId {
+    fn write(&self, out: &mut String) {
+        self.as_str().write(out);
+    }
+}
+
+impl Json for SegmentId {
+    fn write(&self, out: &mut String) {
+        self.as_str().write(out);
     }
 }
 
@@ -78,8 +93,10 @@ impl fmt::Debug for SegmentId {
     }
 }
 
-fn push_hex(text: &mut String, bytes: &[u8]) {
-    text.extend(bytes.iter().flat_map(|byte| hex_digits(*byte)).map(char::from));
+/// Writes two digits for each byte.
+fn put_hex(bytes: &[u8], digits: &mut [u8]) {
+    let (pairs, _) = digits.as_chunks_mut::<2>();
+    pairs.iter_mut().zip(bytes).for_each(|(pair, byte)| *pair = hex_digits(*byte));
 }
 
 fn hex_digits(byte: u8) -> [u8; 2] {
@@ -124,7 +141,7 @@ mod tests {
     #[test]
     fn ids_become_hex_text() {
         let trace = [0x6b, 0x03, 0xa1, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xab, 0xcd];
-        assert_eq!(trace_id(&trace), "1-6b03a140-00000000000000000000abcd");
+        assert_eq!(TraceId::new(trace).as_str(), "1-6b03a140-00000000000000000000abcd");
         assert_eq!(SegmentId::new([0xa1, 0, 0, 0, 0, 0, 0x0b, 0x54]).as_str(), "a100000000000b54");
     }
 

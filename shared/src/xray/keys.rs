@@ -26,7 +26,7 @@ macro_rules! keys {
     };
 }
 
-// In groups of one meaning: the predicates below count on the order.
+// In groups of one meaning: the sets below count on the order.
 keys! {
     // HTTP, both generations of the conventions
     HttpMethod = b"http.method",
@@ -93,20 +93,53 @@ keys! {
     XrayAnnotations = b"aws.xray.annotations",
 }
 
-impl Key {
-    /// Goes into the `http` block or nowhere.
-    pub(super) fn is_http(self) -> bool {
-        self as u8 <= Self::ClientAddress as u8
+/// A set of keys, one bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct KeySet(u64);
+
+impl KeySet {
+    /// What goes into the `http` block or nowhere.
+    pub(super) const HTTP: Self = Self::range(Key::HttpMethod, Key::ClientAddress);
+    /// What goes into the `aws` block or nowhere.
+    pub(super) const AWS: Self = Self::range(Key::AwsOperation, Key::AwsTableNameDotted);
+    /// What goes into the `sql` block, if there is one.
+    pub(super) const SQL: Self = Self::range(Key::DbConnectionString, Key::DbUser);
+
+    pub(super) const fn of(keys: &[Key]) -> Self {
+        let (mut set, mut rest) = (Self(0), keys);
+        while let [key, more @ ..] = rest {
+            (set, rest) = (set.with(*key), more);
+        }
+        set
     }
 
-    /// Goes into the `aws` block or nowhere.
-    pub(super) fn is_aws(self) -> bool {
-        (Self::AwsOperation as u8..=Self::AwsTableNameDotted as u8).contains(&(self as u8))
+    const fn range(first: Key, last: Key) -> Self {
+        Self(u64::MAX >> (63 - last as u8) & u64::MAX << (first as u8))
     }
 
-    /// Goes into the `sql` block, if there is one.
-    pub(super) fn is_sql(self) -> bool {
-        (Self::DbConnectionString as u8..=Self::DbUser as u8).contains(&(self as u8))
+    pub(super) const fn with(self, key: Key) -> Self {
+        Self(self.0 | 1 << (key as u8))
+    }
+
+    pub(super) const fn with_if(self, condition: bool, key: Key) -> Self {
+        if condition { self.with(key) } else { self }
+    }
+
+    pub(super) const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(super) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    pub(super) const fn has(self, key: Key) -> bool {
+        self.0 >> (key as u8) & 1 != 0
+    }
+
+    /// Whether the two have a key in common.
+    pub(super) const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 }
 
@@ -123,13 +156,15 @@ mod tests {
         }
         assert_eq!(Key::of(""), None);
         assert_eq!(Key::of("http"), None);
-        assert!(Key::ALL.len() <= 64, "`Attributes` notes presence in 64 bits");
+        assert!(Key::ALL.len() <= 64, "`KeySet` has 64 bits");
     }
 
     #[test]
     fn groups_do_not_overlap() {
-        let count = |is: fn(Key) -> bool| Key::ALL.iter().filter(|(key, _)| is(*key)).count();
-        assert_eq!((count(Key::is_http), count(Key::is_aws), count(Key::is_sql)), (26, 10, 5));
-        assert!(!Key::is_http(Key::HttpStatusText) && !Key::is_aws(Key::AwsService));
+        let (http, aws, sql) = (KeySet::HTTP, KeySet::AWS, KeySet::SQL);
+        let count = |set: KeySet| Key::ALL.iter().filter(|(key, _)| set.has(*key)).count();
+        assert_eq!((count(http), count(aws), count(sql), count(http.union(aws).union(sql))), (26, 10, 5, 41));
+        assert!(!http.has(Key::HttpStatusText) && !aws.has(Key::AwsService) && !http.meets(aws));
+        assert!(http.has(Key::HttpMethod) && http.has(Key::ClientAddress));
     }
 }

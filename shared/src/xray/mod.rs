@@ -42,6 +42,7 @@ mod segment;
 mod shorten;
 mod sql;
 mod time;
+mod translator;
 mod url;
 
 use std::collections::BTreeSet;
@@ -50,11 +51,10 @@ pub use answer::{Verdict, unprocessed};
 pub use batch::{MAX_DOCUMENT_BYTES, MAX_DOCUMENTS, calls};
 pub use rename::renamed;
 
-use crate::otlp::{Span, TraceRequest};
-use attributes::Attributes;
-use ids::SpanIds;
-use resource::Resource;
-use segment::Source;
+pub use translator::Translator;
+
+use crate::otlp::view::traces::Span;
+use crate::protobuf::read::Fields;
 
 /// What to make of attributes. The default indexes nothing and names no log groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,7 +83,6 @@ pub struct Document {
 pub struct Drop {
     /// - `invalid_ids`: an id of a wrong length, or no span id: X-Ray would refuse the document;
     /// - `document_too_large`: a document that could not be made to fit [`MAX_DOCUMENT_BYTES`];
-    /// - `not_json`: the document could not be written;
     /// - `span_too_large`: a span that the OTLP endpoint would refuse.
     pub reason: &'static str,
     /// How many.
@@ -128,10 +127,17 @@ pub struct NamedSpan {
 }
 
 impl NamedSpan {
-    fn of(span: &Span) -> Self {
+    /// That of an encoded span.
+    fn read(span: &[u8]) -> Self {
+        let mut view = Span::default();
+        let _ = view.read(Fields::of(span)); // what comes before a fault is as good a name as any
+        Self::of(&view)
+    }
+
+    fn of(span: &Span<'_>) -> Self {
         let id = |bytes: &[u8]| hex::encode(bytes.get(..32).unwrap_or(bytes));
-        let name = shorten::cut(&span.name, 200).unwrap_or(&span.name).to_owned();
-        Self { name, id: id(&span.span_id), trace_id: id(&span.trace_id) }
+        let name = shorten::cut(span.name, 200).unwrap_or(span.name).to_owned();
+        Self { name, id: id(span.span_id), trace_id: id(span.trace_id) }
     }
 }
 
@@ -146,76 +152,20 @@ pub struct Translation {
     pub dropped: Vec<Drop>,
 }
 
-impl Translation {
-    fn take(&mut self, written: Written) {
-        self.documents.push(written.document);
-        self.shortened += u64::from(written.shortened);
-    }
-}
-
-/// Translates every span of a request. The same request always gives the same documents.
-#[must_use]
-pub fn documents(request: &TraceRequest, options: &Options) -> Translation {
-    let spans =
-        request.resource_spans.iter().flat_map(|spans| &spans.scope_spans).map(|scope| scope.spans.len());
-    let mut translation =
-        Translation { documents: Vec::with_capacity(spans.sum()), ..Translation::default() };
-    let mut attributes = Attributes::default();
-    let mut text = Vec::new();
-    for resource_spans in &request.resource_spans {
-        let resource = resource_spans.resource.as_ref().map_or(&[][..], |resource| &resource.attributes);
-        let resource = Resource::of(resource, options);
-        for span in resource_spans.scope_spans.iter().flat_map(|scope| &scope.spans) {
-            attributes.read(&span.attributes);
-            match translate(span, &attributes, &resource, options, &mut text) {
-                Ok((first, second)) => {
-                    translation.take(first);
-                    second.into_iter().for_each(|second| translation.take(second));
-                }
-                Err(reason) => Drop::add(&mut translation.dropped, reason, || NamedSpan::of(span)),
-            }
-        }
-    }
-    translation
-}
-
-/// The span's documents, or why it has none.
-fn translate<'a>(
-    span: &'a Span,
-    attributes: &Attributes<'a>,
-    resource: &'a Resource<'a>,
-    options: &'a Options,
-    text: &mut Vec<u8>,
-) -> Result<(Written, Option<Written>), &'static str> {
-    let ids = SpanIds::check(&span.trace_id, &span.span_id, &span.parent_span_id).ok_or("invalid_ids")?;
-    let (first, second) = Source { span, ids, attributes, resource, options }.segments();
-    Ok((write(first, text)?, second.map(|second| write(second, text)).transpose()?))
-}
-
-struct Written {
-    document: Document,
-    shortened: bool,
-}
-
-/// The document of one segment. `text` is memory to write in.
-fn write(mut segment: document::Segment<'_>, text: &mut Vec<u8>) -> Result<Written, &'static str> {
-    limits::keep(&mut segment);
-    text.clear();
-    json::write(text, &segment).map_err(|_| "not_json")?;
-    let shortened = text.len() > MAX_DOCUMENT_BYTES;
-    if shortened && !shorten::shorten(&mut segment, text).map_err(|_| "not_json")? {
-        return Err("document_too_large");
-    }
-    let json = std::str::from_utf8(text).map_err(|_| "not_json")?.to_owned();
-    let document = Document { id: segment.id.as_str().to_owned(), trace_id: segment.trace_id, json };
-    Ok(Written { document, shortened })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::attributes::tests::pair;
+    use prost::Message;
+
     use super::*;
-    use crate::otlp::{Resource, ResourceSpans, ScopeSpans};
+    use crate::otlp::{AnyValue, KeyValue, Resource, ResourceSpans, ScopeSpans, Span, TraceRequest, Value};
+
+    fn documents(request: &TraceRequest) -> Translation {
+        Translator::new(&Options::default(), None).translate(&request.encode_to_vec()).unwrap()
+    }
+
+    fn pair(key: &str, value: Value) -> KeyValue {
+        KeyValue { key: key.into(), value: Some(AnyValue { value: Some(value) }) }
+    }
 
     fn span(id: u8) -> Span {
         Span { trace_id: vec![1; 16], span_id: vec![id; 8], ..Span::default() }
@@ -229,7 +179,7 @@ mod tests {
     /// A resource whose identity alone is too much for a document.
     fn endless() -> Resource {
         let version = "x".repeat(MAX_DOCUMENT_BYTES);
-        Resource { attributes: vec![pair("service.version", version.as_str())] }
+        Resource { attributes: vec![pair("service.version", Value::String(version))] }
     }
 
     #[test]
@@ -244,7 +194,7 @@ mod tests {
         let scope_spans =
             vec![ScopeSpans { scope: None, spans: vec![Span { name: "big".into(), ..span(6) }] }];
         request.resource_spans.push(ResourceSpans { resource: Some(endless()), scope_spans });
-        let translation = documents(&request, &Options::default());
+        let translation = documents(&request);
         let ids: Vec<&str> = translation.documents.iter().map(|document| document.id.as_str()).collect();
         assert_eq!(ids, ["0101010101010101", "0505050505050505"]);
         let named = |name: &str, span: &[u8], trace: &[u8]| NamedSpan {
@@ -268,7 +218,7 @@ mod tests {
     #[test]
     fn so_many_dropped_spans_are_named_and_all_are_counted() {
         let broken = vec![Span { span_id: vec![], ..span(1) }; MAX_NAMED + 5];
-        let dropped = documents(&request(broken), &Options::default()).dropped;
+        let dropped = documents(&request(broken)).dropped;
         let [drop] = &dropped[..] else { panic!("{dropped:?}") };
         assert_eq!((drop.spans, drop.named.len()), (MAX_NAMED as u64 + 5, MAX_NAMED));
     }
@@ -277,8 +227,8 @@ mod tests {
     fn a_document_at_the_limit_is_whole_and_a_longer_one_is_shortened() {
         let of_size = |size: usize| {
             let text = "x".repeat(size);
-            let attributes = vec![pair("k", text.as_str())];
-            documents(&request(vec![Span { attributes, ..span(1) }]), &Options::default())
+            let attributes = vec![pair("k", Value::String(text))];
+            documents(&request(vec![Span { attributes, ..span(1) }]))
         };
         let empty = of_size(0).documents[0].json.len();
         let whole = of_size(MAX_DOCUMENT_BYTES - empty);
@@ -292,13 +242,13 @@ mod tests {
 
     #[test]
     fn a_document_has_its_fields_in_order_and_no_more() {
-        let span =
-            Span { attributes: vec![pair("n", f64::NAN)], end_time_unix_nano: 1_500_000_000, ..span(10) };
+        let attributes = vec![pair("n", Value::Double(f64::NAN))];
+        let span = Span { attributes, end_time_unix_nano: 1_500_000_000, ..span(10) };
         let expected = concat!(
             r#"{"name":"span","id":"0a0a0a0a0a0a0a0a","start_time":0,"trace_id":"1-01010101-010101010101010101010101","#,
             r#""end_time":1.5,"fault":false,"error":false,"throttle":false,"aws":{"xray":{"auto_instrumentation":false}},"#,
             r#""metadata":{"default":{"n":"NaN"}}}"#
         );
-        assert_eq!(documents(&request(vec![span]), &Options::default()).documents[0].json, expected);
+        assert_eq!(documents(&request(vec![span])).documents[0].json, expected);
     }
 }

@@ -15,8 +15,8 @@ use crate::otlp::SpanKind;
 const MAX_BYTES: usize = 200;
 
 /// What a name follows from.
-pub(super) struct Named<'s, 'a> {
-    pub(super) attributes: &'s Attributes<'a>,
+pub(super) struct Named<'a> {
+    pub(super) attributes: Attributes<'a>,
     pub(super) kind: SpanKind,
     pub(super) local_root: bool,
     pub(super) span_name: &'a str,
@@ -24,7 +24,7 @@ pub(super) struct Named<'s, 'a> {
     pub(super) service_name: &'a str,
 }
 
-impl<'a> Named<'_, 'a> {
+impl<'a> Named<'a> {
     /// The first that is there and not empty. Only the span's own name is cleaned: the others are people's choice.
     pub(super) fn name(&self) -> Cow<'a, str> {
         let get = |key| self.attributes.first_text(key).map(Cow::Borrowed);
@@ -78,7 +78,7 @@ impl<'a> Named<'_, 'a> {
 }
 
 /// The service that the span calls; of a call to AWS without the prefix that tells so.
-pub(super) fn remote_service<'a>(attributes: &Attributes<'a>) -> Option<&'a str> {
+pub(super) fn remote_service<'a>(attributes: Attributes<'a>) -> Option<&'a str> {
     let name = attributes.first_text(Key::AwsRemoteService)?;
     if !is_aws_sdk(attributes) {
         return Some(name);
@@ -156,7 +156,7 @@ mod tests {
             (9, Unspecified, true, "peer service"),
         ] {
             let pairs = pairs(&every[..attributes_seen]);
-            let attributes = &attributes(&pairs);
+            let attributes = attributes(&pairs);
             let named = Named { attributes, kind, local_root, span_name: "<op>", service_name: "resource" };
             assert_eq!(named.name(), expected, "{attributes_seen} {kind:?}");
         }
@@ -166,7 +166,7 @@ mod tests {
     fn an_empty_name_is_none() {
         let texts = [("peer.service", ""), ("aws.service", ""), ("http.host", "h")];
         let pairs = pairs(&texts);
-        let attributes = &attributes(&pairs);
+        let attributes = attributes(&pairs);
         let named =
             Named { attributes, kind: SpanKind::Client, local_root: false, span_name: "", service_name: "" };
         assert_eq!((named.name().as_ref(), named.namespace()), ("h", Some("aws")));
@@ -184,7 +184,7 @@ mod tests {
             (&[("aws.service", "SQS"), ("peer.service", "queue")], "queue", "remote"),
         ] {
             let pairs = pairs(texts);
-            let attributes = &attributes(&pairs);
+            let attributes = attributes(&pairs);
             let named = Named {
                 attributes,
                 kind: SpanKind::Client,

@@ -1,10 +1,10 @@
 //! The kind of place a span comes from.
 
 use super::attributes::{find, text};
-use crate::otlp::KeyValue;
+use crate::otlp::view::values::Attribute;
 
 /// The origin that a resource tells, if it is a place that X-Ray has a name for.
-pub(super) fn origin(resource: &[KeyValue]) -> Option<&'static str> {
+pub(super) fn origin(resource: &[Attribute<'_>]) -> Option<&'static str> {
     if find(resource, "cloud.provider").is_some_and(|provider| text(provider) != "aws") {
         return None;
     }

@@ -1,67 +1,59 @@
 //! Where a span ran, from its resource: the greater part of the `aws` block.
 
-use serde::Serialize;
-use serde_json::value::RawValue;
-
 use super::attributes::{Attributes, find_last, item, text};
 use super::call::call;
 use super::document::Aws;
-use super::json::raw;
-use crate::otlp::{KeyValue, Value};
+use super::json::{Json, Object};
+use crate::otlp::view::values::{Attribute, Value};
 
 /// What the resource tells, written once.
 #[derive(Debug)]
 pub(super) struct Place {
-    elastic_beanstalk: Option<Box<RawValue>>,
-    cloudwatch_logs: Option<Box<RawValue>>,
-    ecs: Option<Box<RawValue>>,
-    ec2: Option<Box<RawValue>>,
-    eks: Option<Box<RawValue>>,
-    xray: Option<Box<RawValue>>,
+    /// The first fields of the block.
+    fields: String,
     account_id: Option<String>,
 }
 
 impl Place {
     /// None if the resource runs in another cloud. `log_groups` count where the resource names none.
-    pub(super) fn of(resource: &[KeyValue], log_groups: &[String]) -> Option<Self> {
+    pub(super) fn of(resource: &[Attribute<'_>], log_groups: &[String]) -> Option<Self> {
         let get = |key| find_last(resource, key).map(text).filter(|text| !text.is_empty());
         if get("cloud.provider").is_some_and(|provider| provider != "aws") {
             return None;
         }
         let platform = get("cloud.platform");
-        Some(Self {
-            elastic_beanstalk: Beanstalk::of(platform, get).and_then(|block| raw(&block)),
-            cloudwatch_logs: cloudwatch_logs(resource, log_groups),
-            ecs: Ecs::of(platform, resource).and_then(|block| raw(&block)),
-            ec2: Ec2::of(platform, get).and_then(|block| raw(&block)),
-            eks: Eks::of(platform, get).and_then(|block| raw(&block)),
-            xray: raw(&Sdk::of(get)),
-            account_id: get("cloud.account.id").map(str::to_owned),
-        })
+        let mut fields = String::new();
+        Object::open(&mut fields)
+            .some("elastic_beanstalk", Beanstalk::of(platform, get).as_ref())
+            .some("cloudwatch_logs", cloudwatch_logs(resource, log_groups).as_deref())
+            .some("ecs", Ecs::of(platform, resource).as_ref())
+            .some("ec2", Ec2::of(platform, get).as_ref())
+            .some("eks", Eks::of(platform, get).as_ref())
+            .field("xray", &Sdk::of(get));
+        Some(Self { fields, account_id: get("cloud.account.id").map(str::to_owned) })
     }
 
     /// The block of one span.
-    pub(super) fn block<'a>(&'a self, attributes: &Attributes<'a>) -> Aws<'a> {
-        Aws {
-            elastic_beanstalk: self.elastic_beanstalk.as_deref(),
-            cloudwatch_logs: self.cloudwatch_logs.as_deref(),
-            ecs: self.ecs.as_deref(),
-            ec2: self.ec2.as_deref(),
-            eks: self.eks.as_deref(),
-            xray: self.xray.as_deref(),
-            call: call(self.account_id.as_deref(), attributes),
-        }
+    pub(super) fn block<'a>(&'a self, attributes: Attributes<'a>) -> Aws<'a> {
+        Aws { place: &self.fields, call: call(self.account_id.as_deref(), attributes) }
     }
 }
 
 /// Which SDK recorded the span.
-#[derive(Serialize)]
 struct Sdk<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     sdk: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     sdk_version: Option<&'a str>,
     auto_instrumentation: bool,
+}
+
+impl Json for Sdk<'_> {
+    fn write(&self, out: &mut String) {
+        Object::begin(out)
+            .some("sdk", self.sdk.as_deref())
+            .some("sdk_version", self.sdk_version)
+            .field("auto_instrumentation", &self.auto_instrumentation)
+            .end();
+    }
 }
 
 impl<'a> Sdk<'a> {
@@ -76,28 +68,34 @@ impl<'a> Sdk<'a> {
 }
 
 /// A container of an ECS task.
-#[derive(Serialize)]
 struct Ecs<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     container: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     container_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     task_arn: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     task_family: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     cluster_arn: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     container_arn: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     availability_zone: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     launch_type: Option<&'a str>,
 }
 
+impl Json for Ecs<'_> {
+    fn write(&self, out: &mut String) {
+        Object::begin(out)
+            .some("container", self.container)
+            .some("container_id", self.container_id)
+            .some("task_arn", self.task_arn)
+            .some("task_family", self.task_family)
+            .some("cluster_arn", self.cluster_arn)
+            .some("container_arn", self.container_arn)
+            .some("availability_zone", self.availability_zone)
+            .some("launch_type", self.launch_type)
+            .end();
+    }
+}
+
 impl<'a> Ecs<'a> {
-    fn of(platform: Option<&str>, resource: &'a [KeyValue]) -> Option<Self> {
+    fn of(platform: Option<&str>, resource: &[Attribute<'a>]) -> Option<Self> {
         let get = |key| find_last(resource, key).map(text).filter(|text| !text.is_empty());
         let mut names = resource.iter().filter(|pair| pair.key == "container.name").map(text);
         (platform == Some("aws_ecs")).then(|| Self {
@@ -114,12 +112,22 @@ impl<'a> Ecs<'a> {
 }
 
 /// A virtual machine; what is unknown is null.
-#[derive(Serialize)]
 struct Ec2<'a> {
     instance_id: Option<&'a str>,
     availability_zone: Option<&'a str>,
     instance_size: Option<&'a str>,
     ami_id: Option<&'a str>,
+}
+
+impl Json for Ec2<'_> {
+    fn write(&self, out: &mut String) {
+        Object::begin(out)
+            .field("instance_id", &self.instance_id)
+            .field("availability_zone", &self.availability_zone)
+            .field("instance_size", &self.instance_size)
+            .field("ami_id", &self.ami_id)
+            .end();
+    }
 }
 
 impl<'a> Ec2<'a> {
@@ -134,11 +142,20 @@ impl<'a> Ec2<'a> {
 }
 
 /// A pod of Kubernetes, on EKS or elsewhere; what is unknown is null.
-#[derive(Serialize)]
 struct Eks<'a> {
     cluster_name: Option<&'a str>,
     pod: Option<&'a str>,
     container_id: Option<&'a str>,
+}
+
+impl Json for Eks<'_> {
+    fn write(&self, out: &mut String) {
+        Object::begin(out)
+            .field("cluster_name", &self.cluster_name)
+            .field("pod", &self.pod)
+            .field("container_id", &self.container_id)
+            .end();
+    }
 }
 
 impl<'a> Eks<'a> {
@@ -152,11 +169,20 @@ impl<'a> Eks<'a> {
 }
 
 /// An environment of Elastic Beanstalk; what is unknown is null.
-#[derive(Serialize)]
 struct Beanstalk<'a> {
     environment_name: Option<&'a str>,
     version_label: Option<&'a str>,
     deployment_id: i64,
+}
+
+impl Json for Beanstalk<'_> {
+    fn write(&self, out: &mut String) {
+        Object::begin(out)
+            .field("environment_name", &self.environment_name)
+            .field("version_label", &self.version_label)
+            .field("deployment_id", &self.deployment_id)
+            .end();
+    }
 }
 
 impl<'a> Beanstalk<'a> {
@@ -171,11 +197,15 @@ impl<'a> Beanstalk<'a> {
 }
 
 /// A log group; one without a name is null.
-#[derive(Serialize)]
 struct LogGroup<'a> {
     log_group: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     arn: Option<&'a str>,
+}
+
+impl Json for LogGroup<'_> {
+    fn write(&self, out: &mut String) {
+        Object::begin(out).field("log_group", &self.log_group).some("arn", self.arn).end();
+    }
 }
 
 impl<'a> LogGroup<'a> {
@@ -193,7 +223,7 @@ impl<'a> LogGroup<'a> {
 }
 
 /// The first source that names a group: ARNs in the resource, names in the resource, the setting.
-fn cloudwatch_logs(resource: &[KeyValue], setting: &[String]) -> Option<Box<RawValue>> {
+fn cloudwatch_logs<'a>(resource: &[Attribute<'a>], setting: &'a [String]) -> Option<Vec<LogGroup<'a>>> {
     let arns = listed(resource, "aws.log.group.arns");
     let names = listed(resource, "aws.log.group.names");
     let groups: Vec<LogGroup<'_>> = if !arns.is_empty() {
@@ -203,13 +233,13 @@ fn cloudwatch_logs(resource: &[KeyValue], setting: &[String]) -> Option<Box<RawV
     } else {
         setting.iter().map(|name| LogGroup::named(name)).collect()
     };
-    if groups.is_empty() { None } else { raw(&groups) }
+    Some(groups).filter(|groups| !groups.is_empty())
 }
 
 /// A list, or a text in which `&` parts the entries: environment variables know no lists.
-fn listed<'a>(resource: &'a [KeyValue], key: &str) -> Vec<&'a str> {
-    match find_last(resource, key).and_then(KeyValue::value) {
-        Some(Value::Array(list)) => list.values.iter().map(item).collect(),
+fn listed<'a>(resource: &[Attribute<'a>], key: &str) -> Vec<&'a str> {
+    match find_last(resource, key).and_then(|list| list.value.as_ref()) {
+        Some(Value::Array(list)) => list.iter().map(item).collect(),
         Some(Value::String(text)) => text.split('&').filter(|part| !part.is_empty()).collect(),
         _ => Vec::new(),
     }
@@ -218,15 +248,13 @@ fn listed<'a>(resource: &'a [KeyValue], key: &str) -> Vec<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::super::attributes::tests::{pair, pairs};
-    use super::super::json::write;
+    use super::super::json::json;
     use super::*;
 
-    fn place(resource: &[KeyValue], log_groups: &[&str]) -> String {
+    fn place(resource: &[Attribute<'_>], log_groups: &[&str]) -> String {
         let log_groups: Vec<String> = log_groups.iter().map(ToString::to_string).collect();
         let Some(place) = Place::of(resource, &log_groups) else { return "none".into() };
-        let mut json = Vec::new();
-        write(&mut json, &place.block(&Attributes::default())).unwrap();
-        String::from_utf8(json).unwrap().replace(r#""xray":{"auto_instrumentation":false}"#, "X")
+        json(&place.block(Attributes::default())).replace(r#""xray":{"auto_instrumentation":false}"#, "X")
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::Document;
 use super::batch::MAX_DOCUMENT_BYTES;
-use super::json::write;
+use super::json::json as text;
 use super::names::cleaned;
 
 /// The document under its name without the characters that X-Ray does not take; the name as it was is kept as
@@ -27,19 +27,13 @@ pub fn renamed(document: &Document) -> Option<Document> {
     let bare = json.clone();
     object(object(&mut json, "metadata")?, "siphon")?.insert("name".to_owned(), name.clone().into());
     let fits = |json: &String| json.len() <= MAX_DOCUMENT_BYTES;
-    let json = text(&json).filter(fits).or_else(|| text(&bare))?;
+    let json = Some(text(&json)).filter(fits).unwrap_or_else(|| text(&bare));
     Some(Document { json, id: document.id.clone(), trace_id: document.trace_id.clone() })
 }
 
 /// The object under `key`, made if there is none.
 fn object<'a>(json: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Map<String, Value>> {
     json.entry(key).or_insert_with(|| Value::Object(Map::new())).as_object_mut()
-}
-
-fn text(json: &Map<String, Value>) -> Option<String> {
-    let mut text = Vec::new();
-    write(&mut text, json).ok()?;
-    String::from_utf8(text).ok()
 }
 
 #[cfg(test)]

@@ -1,15 +1,12 @@
 //! What all spans of a resource have in common, worked out once.
 
-use serde::Serialize;
-use serde_json::value::RawValue;
-
 use super::Options;
-use super::annotations::ResourceAttribute;
+use super::annotations::ResourceAttributes;
 use super::attributes::{find, item, text};
-use super::json::raw;
+use super::json::Object;
 use super::origin::origin;
 use super::place::Place;
-use crate::otlp::{KeyValue, Value};
+use crate::otlp::view::values::{Attribute, Value};
 
 /// A resource, ready for its spans.
 #[derive(Debug)]
@@ -18,43 +15,43 @@ pub(super) struct Resource<'a> {
     pub(super) service_name: &'a str,
     /// `telemetry.sdk.language`, or empty.
     pub(super) language: &'a str,
-    pub(super) service: Option<Box<RawValue>>,
+    /// The service's block.
+    pub(super) service: Option<String>,
     pub(super) origin: Option<&'static str>,
     /// None in another cloud than AWS.
     pub(super) place: Option<Place>,
-    pub(super) attributes: Vec<ResourceAttribute<'a>>,
+    pub(super) attributes: ResourceAttributes<'a>,
 }
 
 impl<'a> Resource<'a> {
     /// Reads the attributes of a resource.
-    pub(super) fn of(attributes: &'a [KeyValue], options: &Options) -> Self {
+    pub(super) fn of(attributes: &[Attribute<'a>], options: &Options) -> Self {
         let get = |key| find(attributes, key).map(text).unwrap_or_default();
         Self {
             service_name: get("service.name"),
             language: get("telemetry.sdk.language"),
-            service: version(attributes).and_then(|version| {
-                raw(&Service { version: Some(version).filter(|version| !version.is_empty()) })
-            }),
+            service: version(attributes).map(service),
             origin: origin(attributes),
             place: Place::of(attributes, &options.log_groups),
-            attributes: ResourceAttribute::all(attributes),
+            attributes: ResourceAttributes::new(attributes, options),
         }
     }
 }
 
-#[derive(Serialize)]
-struct Service<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<&'a str>,
+fn service(version: &str) -> String {
+    let mut block = String::new();
+    Object::begin(&mut block).some("version", Some(version).filter(|version| !version.is_empty())).end();
+    block
 }
 
 /// The service's own version, else its image's tag: the first of several, or the only one of older conventions.
-fn version(attributes: &[KeyValue]) -> Option<&str> {
+fn version<'a>(attributes: &[Attribute<'a>]) -> Option<&'a str> {
     if let Some(own) = find(attributes, "service.version") {
         return Some(text(own));
     }
-    if let Some(Value::Array(tags)) = find(attributes, "container.image.tags").and_then(KeyValue::value)
-        && let Some(first) = tags.values.first()
+    if let Some(Value::Array(tags)) =
+        find(attributes, "container.image.tags").and_then(|tags| tags.value.as_ref())
+        && let Some(first) = tags.first()
     {
         return Some(item(first));
     }
@@ -79,7 +76,7 @@ mod tests {
             (vec![pair("service.version", 1)], Some("{}")),
         ] {
             let found = Resource::of(&resource, &Options::default());
-            assert_eq!(found.service.as_deref().map(RawValue::get), expected, "{resource:?}");
+            assert_eq!(found.service.as_deref(), expected, "{resource:?}");
         }
     }
 }

@@ -6,29 +6,38 @@ use super::attributes::{Attributes, text, texts};
 use super::cause::{Failure, Flags};
 use super::document::{AwsCall, Segment};
 use super::http::http;
-use super::ids::{Derived, SegmentId, SpanIds, trace_id};
-use super::keys::Key;
+use super::ids::{Derived, SegmentId, SpanIds, TraceId};
+use super::json::Raw;
+use super::keys::{Key, KeySet};
 use super::links::links;
 use super::names::{Named, remote_service};
 use super::resource::Resource;
 use super::sql::sql;
 use super::time::seconds;
-use crate::otlp::{ArrayValue, KeyValue, Span, SpanKind, Value};
+use crate::otlp::SpanKind;
+use crate::otlp::view::{
+    traces::Span,
+    values::{Attribute, Value},
+};
 
 /// The type of a document that is no segment.
 const SUBSEGMENT: Option<&str> = Some("subsegment");
 
 /// A span with all that its documents are made from.
 #[derive(Clone, Copy)]
-pub(super) struct Source<'s, 'a> {
-    pub(super) span: &'a Span,
+pub(super) struct Source<'a> {
+    pub(super) span: &'a Span<'a>,
     pub(super) ids: SpanIds,
-    pub(super) attributes: &'s Attributes<'a>,
+    pub(super) attributes: Attributes<'a>,
     pub(super) resource: &'a Resource<'a>,
     pub(super) options: &'a Options,
 }
 
-impl<'a> Source<'_, 'a> {
+/// What tells of the called service, and not of the one that calls.
+const OF_CALLED_SERVICE: KeySet =
+    KeySet::of(&[Key::AwsRemoteService, Key::AwsRemoteOperation, Key::RemoteTarget, Key::K8sRemoteNamespace]);
+
+impl<'a> Source<'a> {
     /// The document, and a second one if the span stands for two.
     pub(super) fn segments(&self) -> (Segment<'a>, Option<Segment<'a>>) {
         let own_ids = Derived::new(self.ids.trace, self.ids.span);
@@ -55,14 +64,9 @@ impl<'a> Source<'_, 'a> {
     fn split(&self, mut own_ids: Derived) -> (Segment<'a>, Option<Segment<'a>>) {
         let service_id = own_ids.next();
         let call = Self { ids: SpanIds { parent: Some(service_id), ..self.ids }, ..*self };
-        let attributes = self.attributes.without(&[
-            Key::AwsRemoteService,
-            Key::AwsRemoteOperation,
-            Key::RemoteTarget,
-            Key::K8sRemoteNamespace,
-        ]);
         let service_ids = SpanIds { span: service_id, ..self.ids };
-        let service = Source { ids: service_ids, attributes: &attributes, ..*self };
+        let attributes = self.attributes.without(OF_CALLED_SERVICE);
+        let service = Source { ids: service_ids, attributes, ..*self };
         (call.call_subsegment(own_ids), Some(service.service_segment()))
     }
 
@@ -104,13 +108,12 @@ impl<'a> Source<'_, 'a> {
         let Self { span, ids, attributes, resource, .. } = *self;
         let kind = span.kind();
         let failure =
-            Failure { events: &span.events, status: span.status.as_ref(), kind, language: resource.language };
-        let flags =
-            Flags::of(attributes, span.status.as_ref().map(|status| status.code()).unwrap_or_default());
-        let sql = sql(attributes, &span.name);
+            Failure { events: &span.events, status: span.status, kind, language: resource.language };
+        let flags = Flags::of(attributes, span.status);
+        let sql = sql(attributes, span.name);
         let is_subsegment = ids.parent.is_some() && !matches!(kind, SpanKind::Server | SpanKind::Consumer);
         let leftover = self.leftover(sql.is_some(), failure.spends_status_text(attributes));
-        let of_resource = if is_subsegment { &[] } else { resource.attributes.as_slice() };
+        let of_resource = (!is_subsegment).then_some(&resource.attributes);
         let index = Index {
             options: self.options,
             asked: asked_annotations(attributes).map_or_else(Vec::new, texts),
@@ -121,18 +124,18 @@ impl<'a> Source<'_, 'a> {
             attributes,
             kind,
             local_root: self.is_local_root(),
-            span_name: &span.name,
+            span_name: span.name,
             service_name: resource.service_name,
         };
         Segment {
             name: named.name(),
             id: SegmentId::new(ids.span),
             start_time: seconds(span.start_time_unix_nano),
-            service: resource.service.as_deref(),
+            service: resource.service.as_deref().map(Raw),
             origin: resource.origin,
             user: attributes.last_text(Key::EnduserId),
             links: links(&span.links),
-            trace_id: trace_id(&ids.trace),
+            trace_id: TraceId::new(ids.trace),
             end_time: (!in_progress).then(|| seconds(span.end_time_unix_nano)),
             in_progress,
             http: http(attributes, kind, &span.events),
@@ -152,39 +155,37 @@ impl<'a> Source<'_, 'a> {
 
     /// The attributes that no block took. What the settings index is left over in any case.
     fn leftover(&self, sql: bool, status_text: bool) -> Leftover<'a> {
-        let attributes = self.attributes;
-        let for_good = |key| match key {
-            Key::EnduserId => true,
-            Key::XrayInProgress => in_progress(attributes).is_some(),
-            Key::XrayAnnotations => asked_annotations(attributes).is_some(),
-            _ => false,
-        };
-        let taken = |key: Key| match key {
-            Key::HttpStatusText => status_text,
-            key => key.is_http() || key.is_aws() || sql && key.is_sql(),
-        };
-        let is_left = |key: Key, pair: &KeyValue| {
-            !for_good(key) && (!taken(key) || self.options.indexed_attributes.contains(&pair.key))
+        let Self { attributes, options, .. } = *self;
+        let for_good = KeySet::of(&[Key::EnduserId])
+            .with_if(in_progress(attributes).is_some(), Key::XrayInProgress)
+            .with_if(asked_annotations(attributes).is_some(), Key::XrayAnnotations);
+        let taken = KeySet::HTTP
+            .union(KeySet::AWS)
+            .union(if sql { KeySet::SQL } else { KeySet::default() })
+            .with_if(status_text, Key::HttpStatusText);
+        let is_left = |key: Key, attribute: &Attribute<'_>| {
+            !taken.has(key) || options.indexed_attributes.contains(attribute.key)
         };
         attributes
+            .without(for_good)
             .iter()
-            .filter(|(key, pair)| key.is_none_or(|key| is_left(key, pair)))
-            .map(|(_, pair)| (pair.key.as_str(), pair.value()))
+            .filter(|(key, attribute)| key.is_none_or(|key| is_left(key, attribute)))
+            .map(|(_, attribute)| (attribute.key, attribute.value.as_ref()))
             .collect()
     }
 }
 
 /// What the span says of being in progress, if it says so by a truth value.
-fn in_progress(attributes: &Attributes<'_>) -> Option<bool> {
-    match attributes.first(Key::XrayInProgress)?.value() {
-        Some(Value::Bool(bool)) => Some(*bool),
+fn in_progress(attributes: Attributes<'_>) -> Option<bool> {
+    match attributes.first(Key::XrayInProgress)?.value {
+        Some(Value::Bool(bool)) => Some(bool),
         _ => None,
     }
 }
 
 /// The keys that the span wants as annotations, if it lists any.
-fn asked_annotations<'a>(attributes: &Attributes<'a>) -> Option<&'a ArrayValue> {
-    match attributes.last(Key::XrayAnnotations)?.value() {
+fn asked_annotations<'a>(attributes: Attributes<'a>) -> Option<&'a [Option<Value<'a>>]> {
+    match &attributes.last(Key::XrayAnnotations)?.value {
         Some(Value::Array(keys)) => Some(keys),
         _ => None,
     }
@@ -193,9 +194,9 @@ fn asked_annotations<'a>(attributes: &Attributes<'a>) -> Option<&'a ArrayValue> 
 #[cfg(test)]
 mod tests {
     use super::super::attributes::tests::{attributes, pair, pairs};
-    use super::super::json::write;
+    use super::super::json::json as text;
     use super::*;
-    use crate::otlp::Link;
+    use crate::otlp::view::traces::Link;
     use serde_json::json;
 
     const TRACE: [u8; 16] = [1; 16];
@@ -203,28 +204,24 @@ mod tests {
     const CHILD: Option<[u8; 8]> = Some([3; 8]);
 
     fn translate(
-        span: &Span,
+        span: &Span<'_>,
         parent: Option<[u8; 8]>,
-        resource: &[KeyValue],
+        resource: &[Attribute<'_>],
         options: &Options,
     ) -> Vec<serde_json::Value> {
-        let attributes = &attributes(&span.attributes);
+        let attributes = attributes(&span.attributes);
         let resource = &Resource::of(resource, options);
         let ids = SpanIds { trace: TRACE, span: [2; 8], parent };
         let (first, second) = Source { span, ids, attributes, resource, options }.segments();
-        let json = |segment: Segment<'_>| {
-            let mut text = Vec::new();
-            write(&mut text, &segment).unwrap();
-            serde_json::from_slice(&text).unwrap()
-        };
+        let json = |segment: Segment<'_>| serde_json::from_str(&text(&segment)).unwrap();
         std::iter::once(first).chain(second).map(json).collect()
     }
 
-    fn span(kind: SpanKind, attributes: Vec<KeyValue>) -> Span {
-        Span { name: "op".into(), kind: kind.into(), attributes, ..Span::default() }
+    fn span(kind: SpanKind, attributes: Vec<Attribute<'_>>) -> Span<'_> {
+        Span { name: "op", kind: kind.into(), attributes, ..Span::default() }
     }
 
-    fn local_root(kind: SpanKind) -> Span {
+    fn local_root(kind: SpanKind) -> Span<'static> {
         let attributes = [
             ("aws.span.kind", "LOCAL_ROOT"),
             ("aws.local.service", "shop"),
@@ -234,7 +231,7 @@ mod tests {
             ("aws.region", "eu-west-1"),
             ("cart", "7"),
         ];
-        let link = Link { trace_id: vec![4; 16], span_id: vec![5; 8], attributes: vec![] };
+        let link = Link { trace_id: &[4; 16], span_id: &[5; 8], attributes: vec![] };
         Span { links: vec![link], ..span(kind, pairs(&attributes)) }
     }
 
@@ -317,8 +314,9 @@ mod tests {
         let mut span = local_root(SpanKind::Client);
         span.attributes.retain(|pair| pair.key != "aws.local.service");
         let named = pairs(&[("service.name", "shop-svc")]);
-        let service_name =
-            |resource| translate(&span, ROOT, resource, &Options::default())[1]["name"].clone();
+        let service_name = |resource: &[Attribute<'_>]| {
+            translate(&span, ROOT, resource, &Options::default())[1]["name"].clone()
+        };
         assert_eq!(service_name(&named), "shop-svc");
         assert_eq!(service_name(&[]), "op");
     }

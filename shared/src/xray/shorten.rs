@@ -21,7 +21,7 @@ use std::borrow::Cow;
 
 use super::batch::MAX_DOCUMENT_BYTES;
 use super::document::{Exception, Segment};
-use super::json::{length, write};
+use super::json::{Json, length};
 
 /// Characters of a text that is no prose.
 const SHORT: usize = 250;
@@ -57,14 +57,14 @@ const STEPS: [Step; 19] = [
 
 /// Shortens the segment of which `text` is the document until the document fits; leaves the new one in `text`.
 /// False if it can't be made to fit.
-pub(super) fn shorten(segment: &mut Segment<'_>, text: &mut Vec<u8>) -> serde_json::Result<bool> {
+pub(super) fn shorten(segment: &mut Segment<'_>, text: &mut String) -> bool {
     for step in STEPS {
         while text.len() > MAX_DOCUMENT_BYTES && step(segment, text.len() - MAX_DOCUMENT_BYTES) {
             text.clear();
-            write(text, segment)?;
+            segment.write(text);
         }
     }
-    Ok(text.len() <= MAX_DOCUMENT_BYTES)
+    text.len() <= MAX_DOCUMENT_BYTES
 }
 
 /// The first `most` characters, if there are more.
@@ -101,7 +101,7 @@ pub(super) fn place(within: &str, key: &str) -> String {
 }
 
 /// Takes from the end of `list` what frees `bytes`, but leaves the first `least`.
-fn drop_last<T: serde::Serialize>(list: &mut Vec<T>, least: usize, bytes: usize) -> bool {
+fn drop_last<T: Json>(list: &mut Vec<T>, least: usize, bytes: usize) -> bool {
     let before = list.len();
     let mut freed = 0;
     while list.len() > least && freed < bytes {

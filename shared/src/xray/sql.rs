@@ -20,7 +20,7 @@ const SYSTEMS: [&str; 11] = [
 ];
 
 /// The block of a statement sent to an SQL database. `url` carries the span's name: that is what the console shows.
-pub(super) fn sql<'a>(attributes: &Attributes<'a>, span_name: &'a str) -> Option<Sql<'a>> {
+pub(super) fn sql<'a>(attributes: Attributes<'a>, span_name: &'a str) -> Option<Sql<'a>> {
     let system = attributes.last_text(Key::DbSystem).filter(|system| SYSTEMS.contains(system))?;
     let connection = attributes.last_text(Key::DbConnectionString).unwrap_or("localhost");
     let database = attributes.last_text(Key::DbName).unwrap_or_default();
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn only_databases_that_speak_sql_have_a_block() {
-        let of = |texts| sql(&attributes(&pairs(texts)), "SELECT orders").map(|sql| sql.connection_string);
+        let of = |texts| sql(attributes(&pairs(texts)), "SELECT orders").map(|sql| sql.connection_string);
         assert_eq!(of(&[("db.system", "redis"), ("db.name", "0")]), None);
         assert_eq!(of(&[("db.name", "shop")]), None);
         assert_eq!(of(&[("db.system", "mysql")]).as_deref(), Some("localhost/"));

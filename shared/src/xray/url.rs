@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 use super::attributes::{int, text};
-use crate::otlp::{KeyValue, SpanKind};
+use crate::otlp::SpanKind;
+use crate::otlp::view::values::Attribute;
 
 /// The parts; one that is there but empty still counts.
 #[derive(Debug, Default)]
@@ -37,9 +38,9 @@ pub(super) enum Port<'a> {
 
 impl<'a> Port<'a> {
     /// An attribute that is no text, or an empty one, is a number; 0 if it is none either.
-    pub(super) fn of(pair: &'a KeyValue) -> Self {
-        match text(pair) {
-            "" => Self::Number(int(pair)),
+    pub(super) fn of(attribute: &Attribute<'a>) -> Self {
+        match text(attribute) {
+            "" => Self::Number(int(attribute)),
             text => Self::Text(text),
         }
     }

@@ -12,7 +12,6 @@ mod spans;
 use siphon_core::{
     amp::Limiter,
     ecs::Identity,
-    otlp::Resource,
     remote_write::{Limits, Request, Version},
     series::Ends,
     units::UnixMillis,
@@ -143,11 +142,5 @@ impl<'a> Export<'a> {
     /// The spans of the traces share as they are, as many a delivery as one request takes.
     pub fn spans(&self) -> impl Iterator<Item = Delivery<Span>> {
         spans::deliveries(self)
-    }
-
-    fn identify(&self, resource: &mut Option<Resource>) {
-        if let Some(identity) = &self.identity {
-            identity.apply(resource.get_or_insert_default());
-        }
     }
 }

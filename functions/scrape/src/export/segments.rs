@@ -1,10 +1,8 @@
 //! The traces share -> segment documents.
 
-use prost::Message;
 use siphon_core::{
-    otlp::TraceRequest,
     wire::{Record, Share},
-    xray::{self, Document, MAX_DOCUMENTS},
+    xray::{self, Document, MAX_DOCUMENTS, Translator},
 };
 
 use super::{BadRecord, Completes, Delivery, Export, pending::Pending};
@@ -12,25 +10,22 @@ use super::{BadRecord, Completes, Delivery, Export, pending::Pending};
 /// See [`Export::segments`].
 pub(super) fn deliveries(export: &Export<'_>) -> impl Iterator<Item = Delivery<Document>> {
     let mut records = export.page.share(Share::Traces);
+    let mut translator = Translator::new(&export.options.xray, export.identity.as_ref());
     let mut pending = Pending::default();
     std::iter::from_fn(move || {
         while pending.len() < MAX_DOCUMENTS {
             let Some(record) = records.next() else { break };
-            let (documents, record) = translate(export, record);
+            let (documents, record) = translate(&mut translator, record);
             pending.add(documents, record);
         }
         pending.take(|documents| xray::calls(documents).next().map_or(0, <[Document]>::len))
     })
 }
 
-fn translate(export: &Export<'_>, record: &Record) -> (Vec<Document>, Completes) {
+fn translate<'a>(translator: &mut Translator<'a>, record: &'a Record) -> (Vec<Document>, Completes) {
     let mut own = Completes::one(record);
-    match TraceRequest::decode(record.payload.clone()) {
-        Ok(mut request) => {
-            for spans in &mut request.resource_spans {
-                export.identify(&mut spans.resource);
-            }
-            let translation = xray::documents(&request, &export.options.xray);
+    match translator.translate(&record.payload) {
+        Ok(translation) => {
             own.drop_spans(translation.dropped);
             own.shortened = translation.shortened;
             (translation.documents, own)

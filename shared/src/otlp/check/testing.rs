@@ -1,13 +1,13 @@
 //! Requests for tests: draws, and the same request in other bytes.
 
-use super::super::shape::{METRICS_REQUEST, Shape, Type};
+use super::super::shape::{METRICS_REQUEST, Shape, TRACE_REQUEST, Type};
 use crate::protobuf::read::{Fields, Value};
 
 /// Draws that a test can repeat: splitmix64.
 pub(crate) struct Draw(pub(crate) u64);
 
 impl Draw {
-    pub(super) fn byte(&mut self) -> u8 {
+    pub(crate) fn byte(&mut self) -> u8 {
         u8::try_from(self.below(256)).unwrap()
     }
 
@@ -17,7 +17,7 @@ impl Draw {
         ((mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 31) % bound
     }
 
-    pub(super) fn index(&mut self, bound: usize) -> usize {
+    pub(crate) fn index(&mut self, bound: usize) -> usize {
         usize::try_from(self.below(bound as u64)).unwrap()
     }
 }
@@ -39,6 +39,11 @@ pub(super) fn put_delimited(bytes: &[u8], out: &mut Vec<u8>) {
 /// packed numbers unpacked, and fields between that nothing reads.
 pub(crate) fn rearranged_metrics(request: &[u8], draw: &mut Draw) -> Vec<u8> {
     rearranged(&METRICS_REQUEST, Fields::of(request), draw)
+}
+
+/// An `ExportTraceServiceRequest` likewise.
+pub(crate) fn rearranged_traces(request: &[u8], draw: &mut Draw) -> Vec<u8> {
+    rearranged(&TRACE_REQUEST, Fields::of(request), draw)
 }
 
 fn rearranged(shape: &Shape, mut fields: Fields<'_>, draw: &mut Draw) -> Vec<u8> {

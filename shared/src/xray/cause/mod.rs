@@ -14,7 +14,8 @@ use super::ids::{Derived, SegmentId};
 use super::json::as_text;
 use super::keys::Key;
 use super::time::seconds_text;
-use crate::otlp::{Event, SpanKind, Status, StatusCode};
+use crate::otlp::SpanKind;
+use crate::otlp::view::traces::{Event, Status};
 
 /// Whose failure it was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,13 +30,13 @@ pub(super) struct Flags {
 
 impl Flags {
     /// An HTTP status from 400 to 599 outranks the span's own status.
-    pub(super) fn of(attributes: &Attributes<'_>, status: StatusCode) -> Self {
+    pub(super) fn of(attributes: Attributes<'_>, status: Status<'_>) -> Self {
         let code =
             attributes.first(Key::HttpStatusCode).or_else(|| attributes.first(Key::HttpResponseStatusCode));
         match code.map(int) {
             Some(code @ 400..=499) => Self { error: true, throttle: code == 429, fault: false },
             Some(500..=599) => Self { fault: true, ..Self::default() },
-            _ => Self { fault: status == StatusCode::Error, ..Self::default() },
+            _ => Self { fault: status.is_error(), ..Self::default() },
         }
     }
 }
@@ -43,8 +44,8 @@ impl Flags {
 /// What the causes of one document are made from.
 #[derive(Clone, Copy)]
 pub(super) struct Failure<'a> {
-    pub(super) events: &'a [Event],
-    pub(super) status: Option<&'a Status>,
+    pub(super) events: &'a [Event<'a>],
+    pub(super) status: Status<'a>,
     pub(super) kind: SpanKind,
     /// `telemetry.sdk.language` of the resource: the language of stack traces.
     pub(super) language: &'a str,
@@ -52,16 +53,16 @@ pub(super) struct Failure<'a> {
 
 impl<'a> Failure<'a> {
     /// The exceptions recorded as events, whatever the status; else the message of a status that is an error.
-    pub(super) fn cause(&self, attributes: &Attributes<'a>, ids: &mut Derived) -> Option<Cause<'a>> {
+    pub(super) fn cause(&self, attributes: Attributes<'a>, ids: &mut Derived) -> Option<Cause<'a>> {
         if self.has_exceptions(attributes) {
             return Some(Cause { exceptions: self.exceptions(is_aws_sdk(attributes), ids) });
         }
-        if !self.is_error() {
+        if !self.status.is_error() {
             return None;
         }
-        let message = match self.status.map(|status| status.message.as_str()) {
-            None | Some("") => attributes.last_text(Key::HttpStatusText)?,
-            Some(message) => message,
+        let message = match self.status.message {
+            "" => attributes.last_text(Key::HttpStatusText)?,
+            message => message,
         };
         let mut exceptions = Exceptions { list: Vec::with_capacity(1), ids };
         exceptions.push("", message.into(), None);
@@ -69,15 +70,11 @@ impl<'a> Failure<'a> {
     }
 
     /// Whether `http.status_text` was read as the message, and so is spent.
-    pub(super) fn spends_status_text(&self, attributes: &Attributes<'_>) -> bool {
-        self.is_error() && !self.has_exceptions(attributes)
+    pub(super) fn spends_status_text(&self, attributes: Attributes<'_>) -> bool {
+        self.status.is_error() && !self.has_exceptions(attributes)
     }
 
-    fn is_error(&self) -> bool {
-        self.status.is_some_and(|status| status.code() == StatusCode::Error)
-    }
-
-    fn has_exceptions(&self, attributes: &Attributes<'_>) -> bool {
+    fn has_exceptions(&self, attributes: Attributes<'_>) -> bool {
         let aws_sdk = is_aws_sdk(attributes);
         self.events.iter().any(|event| event.name == EXCEPTION || aws_sdk && event.name == HTTP_FAILURE)
     }
@@ -94,7 +91,7 @@ impl<'a> Failure<'a> {
         exceptions.list
     }
 
-    fn exception(&self, event: &'a Event, exceptions: &mut Exceptions<'a, '_>) {
+    fn exception(&self, event: &Event<'a>, exceptions: &mut Exceptions<'a, '_>) {
         let get = |key| find(&event.attributes, key).map(text).unwrap_or_default();
         let remote = matches!(self.kind, SpanKind::Client | SpanKind::Producer);
         exceptions.push(get("exception.type"), get("exception.message").into(), Some(remote));
@@ -117,18 +114,22 @@ const EXCEPTION: &str = "exception";
 const HTTP_FAILURE: &str = "HTTP request failure";
 
 /// Whether an AWS SDK recorded the span.
-pub(super) fn is_aws_sdk(attributes: &Attributes<'_>) -> bool {
+pub(super) fn is_aws_sdk(attributes: Attributes<'_>) -> bool {
     attributes.first(Key::RpcSystem).is_some_and(|pair| text(pair) == "aws-api")
 }
 
-fn http_failure(event: &Event, exceptions: &mut Exceptions<'_, '_>) {
+fn http_failure(event: &Event<'_>, exceptions: &mut Exceptions<'_, '_>) {
     let get = |key| find(&event.attributes, key);
     let (Some(status), Some(message)) = (get("http.response.status_code"), get("aws.http.error_message"))
     else {
         return;
     };
-    let message =
-        format!("{}@{}@{}", as_text(status.value()), seconds_text(event.time_unix_nano), text(message));
+    let message = format!(
+        "{}@{}@{}",
+        as_text(status.value.as_ref()),
+        seconds_text(event.time_unix_nano),
+        text(message)
+    );
     exceptions.push("aws.http.error.event", message.into(), Some(true));
 }
 
@@ -172,7 +173,8 @@ fn line_number(text: &str) -> i64 {
 mod tests {
     use super::super::attributes::tests::{attributes, pair, pairs};
     use super::*;
-    use crate::otlp::KeyValue;
+    use crate::otlp::StatusCode;
+    use crate::otlp::view::values::Attribute;
 
     /// What a parser finds: for each exception its type, message, whether it has a cause, and its frames.
     pub(super) fn parsed(
@@ -197,12 +199,12 @@ mod tests {
             .collect()
     }
 
-    fn failure<'a>(events: &'a [Event], status: Option<&'a Status>, language: &'a str) -> Failure<'a> {
+    fn failure<'a>(events: &'a [Event<'a>], status: Status<'a>, language: &'a str) -> Failure<'a> {
         Failure { events, status, kind: SpanKind::Client, language }
     }
 
-    fn event(name: &str, attributes: Vec<KeyValue>) -> Event {
-        Event { name: name.into(), attributes, time_unix_nano: 1_700_000_000_250_000_000 }
+    fn event<'a>(name: &'a str, attributes: Vec<Attribute<'a>>) -> Event<'a> {
+        Event { name, attributes, time_unix_nano: 1_700_000_000_250_000_000 }
     }
 
     #[test]
@@ -219,45 +221,44 @@ mod tests {
             (Some(599), StatusCode::Unset, (true, false, false)),
             (Some(600), StatusCode::Unset, (false, false, false)),
         ] {
-            let pairs: Vec<KeyValue> =
-                code.map(|code: i64| pair("http.status_code", code)).into_iter().collect();
-            let flags = Flags::of(&attributes(&pairs), status);
+            let pairs: Vec<_> = code.map(|code: i64| pair("http.status_code", code)).into_iter().collect();
+            let flags = Flags::of(attributes(&pairs), Status { code: status as i32, message: "" });
             assert_eq!((flags.fault, flags.error, flags.throttle), expected, "{code:?} {status:?}");
         }
         let both = [pair("http.response.status_code", 500), pair("http.status_code", "text")];
-        assert_eq!(Flags::of(&attributes(&both), StatusCode::Unset), Flags::default());
+        assert_eq!(Flags::of(attributes(&both), Status::default()), Flags::default());
     }
 
     #[test]
     fn exceptions_outrank_the_status_message() {
-        let status = Status { code: StatusCode::Error as i32, message: "it failed".into() };
+        let status = Status { code: StatusCode::Error as i32, message: "it failed" };
         let thrown = [event("log", vec![]), event(EXCEPTION, pairs(&[("exception.type", "E")]))];
         let mut ids = Derived::new([1; 16], [2; 8]);
-        let found = |events: &[Event], status: Option<&Status>, ids: &mut Derived| {
-            let cause = failure(events, status, "").cause(&Attributes::default(), ids);
+        let found = |events: &[Event<'_>], status: Status<'_>, ids: &mut Derived| {
+            let cause = failure(events, status, "").cause(Attributes::default(), ids);
             cause.map(|cause| {
                 let exceptions = cause.exceptions.into_iter();
                 exceptions.map(|e| (e.kind.to_owned(), e.message.into_owned(), e.remote)).collect::<Vec<_>>()
             })
         };
         let exception = vec![("E".into(), String::new(), Some(true))];
-        assert_eq!(found(&thrown, Some(&status), &mut ids), Some(exception.clone()));
-        assert_eq!(found(&thrown, None, &mut ids), Some(exception));
+        assert_eq!(found(&thrown, status, &mut ids), Some(exception.clone()));
+        assert_eq!(found(&thrown, Status::default(), &mut ids), Some(exception));
         let message = vec![(String::new(), "it failed".into(), None)];
-        assert_eq!(found(&[], Some(&status), &mut ids), Some(message));
-        assert_eq!(found(&[], Some(&Status::default()), &mut ids), None);
+        assert_eq!(found(&[], status, &mut ids), Some(message));
+        assert_eq!(found(&[], Status { message: "", ..status }, &mut ids), None);
     }
 
     #[test]
     fn without_a_message_the_status_text_serves() {
-        let error = Status { code: StatusCode::Error as i32, message: String::new() };
+        let error = Status { code: StatusCode::Error as i32, message: "" };
         let text = pairs(&[("http.status_text", "teapot")]);
         let mut ids = Derived::new([1; 16], [2; 8]);
-        let failure = failure(&[], Some(&error), "");
-        let cause = failure.cause(&attributes(&text), &mut ids).unwrap();
+        let failure = failure(&[], error, "");
+        let cause = failure.cause(attributes(&text), &mut ids).unwrap();
         assert_eq!(cause.exceptions[0].message, "teapot");
-        assert!(failure.spends_status_text(&attributes(&text)));
-        assert_eq!(failure.cause(&Attributes::default(), &mut ids), None);
+        assert!(failure.spends_status_text(attributes(&text)));
+        assert_eq!(failure.cause(Attributes::default(), &mut ids), None);
     }
 
     #[test]
@@ -267,11 +268,11 @@ mod tests {
         let events = [event(HTTP_FAILURE, complete), event(HTTP_FAILURE, vec![])];
         let sdk = pairs(&[("rpc.system", "aws-api")]);
         let mut ids = Derived::new([1; 16], [2; 8]);
-        let cause = failure(&events, None, "java").cause(&attributes(&sdk), &mut ids).unwrap();
+        let cause = failure(&events, Status::default(), "java").cause(attributes(&sdk), &mut ids).unwrap();
         assert_eq!(cause.exceptions.len(), 1);
         assert_eq!(cause.exceptions[0].message, "503@1700000000.250000@slow down");
-        assert_eq!(failure(&events, None, "java").cause(&Attributes::default(), &mut ids), None);
-        let none = failure(&events[1..], None, "java").cause(&attributes(&sdk), &mut ids);
+        assert_eq!(failure(&events, Status::default(), "java").cause(Attributes::default(), &mut ids), None);
+        let none = failure(&events[1..], Status::default(), "java").cause(attributes(&sdk), &mut ids);
         assert_eq!(none, Some(Cause::default()));
     }
 }

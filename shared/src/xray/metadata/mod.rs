@@ -4,11 +4,9 @@ mod shorten;
 
 use std::borrow::Cow;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::value::RawValue;
-
-use super::json::Native;
-use crate::otlp::Value;
+use super::annotations::ResourceAttributes;
+use super::json::{Json, Native, Object, Raw};
+use crate::otlp::view::values::Value;
 
 /// Before the keys of a resource's attributes.
 pub(super) const RESOURCE: &str = "otel.resource.";
@@ -34,9 +32,12 @@ pub(super) struct Metadata<'a> {
 
 /// A value of the default namespace.
 pub(super) enum Entry<'a> {
-    Attribute(&'a Value),
-    Resource(&'a RawValue),
+    Attribute(&'a Value<'a>),
     Json(serde_json::Value),
+    /// What is JSON already.
+    Written(&'a str),
+    /// Under the key [`RESOURCE`]: not one entry, but all that the resource has, each under its own key.
+    Resource(&'a ResourceAttributes<'a>),
 }
 
 impl<'a> Metadata<'a> {
@@ -51,6 +52,18 @@ impl<'a> Metadata<'a> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.default.is_none() && self.others.is_empty() && self.siphon.is_empty()
+    }
+
+    /// Makes the resource's entries ones of their own, as whoever takes something from them needs it.
+    fn part_resource(&mut self) {
+        let Some(entries) = &mut self.default else { return };
+        let resource = entries.iter().enumerate().find_map(|(at, (_, entry))| match entry {
+            Entry::Resource(resource) => Some((at, *resource)),
+            _ => None,
+        });
+        if let Some((at, resource)) = resource {
+            entries.splice(at..=at, resource.entries());
+        }
     }
 
     /// Leaves what the resource tells. A namespace that loses all of its entries stays, empty.
@@ -94,43 +107,51 @@ impl<'a> Metadata<'a> {
     }
 }
 
-impl Serialize for Metadata<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
+impl Json for Metadata<'_> {
+    fn write(&self, out: &mut String) {
+        let mut object = Object::begin(out);
         if let Some(default) = &self.default {
-            map.serialize_entry("default", &Entries(default))?;
+            object.field("default", &Entries(default));
         }
         for (namespace, entries) in &self.others {
-            map.serialize_entry(namespace, entries)?;
+            object.entry(namespace, entries);
         }
         if !self.siphon.is_empty() {
-            map.serialize_entry(SIPHON, &self.siphon)?;
+            object.field(SIPHON, &self.siphon);
         }
-        map.end()
+        object.end();
     }
 }
 
 struct Entries<'s, 'a>(&'s [(Cow<'a, str>, Entry<'a>)]);
 
-impl Serialize for Entries<'_, '_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, entry)| (key, entry)))
+impl Json for Entries<'_, '_> {
+    fn write(&self, out: &mut String) {
+        let mut object = Object::begin(out);
+        for (key, entry) in self.0 {
+            match entry {
+                Entry::Resource(resource) => object.entries(resource.metadata()),
+                entry => object.entry(key, entry),
+            };
+        }
+        object.end();
     }
 }
 
-impl Serialize for Entry<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl Json for Entry<'_> {
+    fn write(&self, out: &mut String) {
         match self {
-            Self::Attribute(value) => Native(Some(value)).serialize(serializer),
-            Self::Resource(json) => json.serialize(serializer),
-            Self::Json(value) => value.serialize(serializer),
+            Self::Attribute(value) => Native(Some(value)).write(out),
+            Self::Json(value) => value.write(out),
+            Self::Written(json) => Raw(json).write(out),
+            Self::Resource(resource) => Object::begin(out).entries(resource.metadata()).end(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::json::text;
+    use super::super::json::json as text;
     use super::*;
     use serde_json::json;
 

@@ -2,14 +2,15 @@
 
 use serde_json::Value as Json;
 
-use super::super::json::{length, write};
+use super::super::json::{json, length};
 use super::super::shorten::{cut, largest, place};
 use super::{Entry, JsonObject, Metadata, TRUNCATED};
-use crate::otlp::Value;
+use crate::otlp::view::values::Value;
 
 impl Metadata<'_> {
     /// Cuts every text of more than `most` characters, at any depth. False if there is none.
     pub(in super::super) fn cut_texts(&mut self, most: usize) -> bool {
+        self.part_resource();
         let mut places = Vec::new();
         for (key, entry) in self.default.iter_mut().flatten() {
             if length(entry) > most && entry.cut_texts(most) {
@@ -32,13 +33,15 @@ impl Metadata<'_> {
     /// Takes out the largest entries, as many as free `bytes`, but none under `least` bytes: an entry of the default
     /// namespace or of Siphon's, or another namespace as a whole. False if there is none.
     pub(in super::super) fn drop_largest(&mut self, bytes: usize, least: usize) -> bool {
+        self.part_resource();
         let Self { default, others, siphon } = self;
         let default = default.get_or_insert_default();
         let own = |key: &str| key != TRUNCATED && key != "truncated_more";
         let sizes = default.iter().map(|(key, entry)| length(key) + length(entry));
-        let sizes = sizes.chain(others.iter().map(|(key, entries)| length(key) + length(entries)));
+        let sizes =
+            sizes.chain(others.iter().map(|(namespace, entries)| length(*namespace) + length(entries)));
         let siphons = siphon.iter().filter(|(key, _)| own(key));
-        let sizes = sizes.chain(siphons.map(|(key, value)| length(key) + length(value)));
+        let sizes = sizes.chain(siphons.map(|(key, value)| length(key.as_str()) + length(value)));
         let mut goes = largest(sizes, bytes, least).into_iter();
         let mut places = Vec::new();
         let mut keep = |namespace, key: &str| {
@@ -78,9 +81,7 @@ impl Entry<'_> {
     }
 
     fn as_json(&self) -> Option<Json> {
-        let mut text = Vec::new();
-        write(&mut text, self).ok()?;
-        serde_json::from_slice(&text).ok()
+        serde_json::from_str(&json(self)).ok()
     }
 }
 
@@ -115,7 +116,7 @@ fn cut_all<'a>(values: impl Iterator<Item = &'a mut Json>, most: usize) -> bool 
 mod tests {
     use std::borrow::Cow;
 
-    use super::super::super::json::text;
+    use super::super::super::json::json as text;
     use super::*;
     use serde_json::json;
 

@@ -20,10 +20,8 @@ pub use batch::{Limits, body, first_request};
 pub use read::{Read, read};
 
 use bytes::Bytes;
-use prost::Message;
 
 use super::NamedSpan;
-use crate::otlp;
 
 /// The headers of every request, but for those that the sender fills in.
 pub const HEADERS: [(&str, &str); 2] =
@@ -45,7 +43,7 @@ impl Span {
     #[must_use]
     pub fn named(&self) -> NamedSpan {
         let content = fields::fields(self.span.clone()).next().map(|field| field.content);
-        NamedSpan::of(&otlp::Span::decode(content.unwrap_or_default()).unwrap_or_default())
+        NamedSpan::read(&content.unwrap_or_default())
     }
 }
 

@@ -36,7 +36,7 @@ pub fn read(payload: &Bytes, identity: Option<&Identity>, limits: &Limits) -> Re
                 let content = span.content;
                 let span = Span { resource: resource.clone(), scope: scope.clone(), span: span.whole };
                 if content.len() > MAX_SPAN_BYTES || request_bytes(&span) > limits.body_bytes {
-                    read.drop_span(content);
+                    read.drop_span(&content);
                 } else {
                     read.spans.push(span);
                 }
@@ -47,9 +47,8 @@ pub fn read(payload: &Bytes, identity: Option<&Identity>, limits: &Limits) -> Re
 }
 
 impl Read {
-    fn drop_span(&mut self, span: Bytes) {
-        let span = otlp::Span::decode(span).unwrap_or_default();
-        Drop::add(&mut self.dropped, "span_too_large", || NamedSpan::of(&span));
+    fn drop_span(&mut self, span: &[u8]) {
+        Drop::add(&mut self.dropped, "span_too_large", || NamedSpan::read(span));
     }
 }
 

@@ -1,0 +1,131 @@
+//! Attribute values in their native form.
+
+use std::borrow::Cow;
+
+use super::{Json, Object, json, write_list};
+use crate::otlp::view::values::{Attribute, Value};
+
+/// An attribute's value in its native JSON form; bytes are base64, an absent value is null.
+///
+/// JSON has no NaN and no infinity: these are written as text, so that they cost neither the span nor themselves.
+pub(in super::super) struct Native<'a>(pub(in super::super) Option<&'a Value<'a>>);
+
+impl Json for Native<'_> {
+    fn write(&self, out: &mut String) {
+        match self.0 {
+            None => out.push_str("null"),
+            Some(Value::String(text)) => text.write(out),
+            Some(Value::Bool(bool)) => bool.write(out),
+            Some(Value::Int(int)) => int.write(out),
+            Some(Value::Double(double)) => match not_a_number(*double) {
+                Some(text) => text.write(out),
+                None => double.write(out),
+            },
+            Some(Value::Array(list)) => write_list(list.iter().map(|item| Native(item.as_ref())), out),
+            Some(Value::Map(map)) => NativeMap(map).write(out),
+            Some(Value::Bytes(bytes)) => base64(bytes).as_str().write(out),
+        }
+    }
+}
+
+fn not_a_number(double: f64) -> Option<&'static str> {
+    match double {
+        f64::INFINITY => Some("Infinity"),
+        f64::NEG_INFINITY => Some("-Infinity"),
+        _ => double.is_nan().then_some("NaN"),
+    }
+}
+
+/// A value of any type as text: a text as it is, anything else as its JSON.
+pub(in super::super) fn as_text<'a>(value: Option<&Value<'a>>) -> Cow<'a, str> {
+    match value {
+        None => Cow::Borrowed(""),
+        Some(Value::String(text)) => Cow::Borrowed(text),
+        other => Cow::Owned(json(&Native(other))),
+    }
+}
+
+/// Attributes as one JSON object: keys sorted, of repeated keys the last.
+pub(in super::super) struct NativeMap<'a>(pub(in super::super) &'a [Attribute<'a>]);
+
+impl Json for NativeMap<'_> {
+    fn write(&self, out: &mut String) {
+        let mut entries: Vec<_> = self.0.iter().map(|entry| (entry.key, &entry.value)).collect();
+        sort_keep_last(&mut entries);
+        let mut object = Object::begin(out);
+        for (key, value) in entries {
+            object.entry(key, &Native(value.as_ref()));
+        }
+        object.end();
+    }
+}
+
+/// Sorts by key and keeps, of entries with the same key, the last.
+pub(in super::super) fn sort_keep_last<K: Ord, V>(entries: &mut Vec<(K, V)>) {
+    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+    entries.dedup_by(|later, kept| {
+        let same = later.0 == kept.0;
+        if same {
+            std::mem::swap(later, kept);
+        }
+        same
+    });
+}
+
+/// Bytes in the standard base64 alphabet, padded (RFC 4648, section 4).
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let bits =
+            (0..3).fold(0_usize, |bits, at| bits << 8 | usize::from(chunk.get(at).copied().unwrap_or(0)));
+        for digit in 0..4 {
+            let letter = ALPHABET.get(bits >> (18 - 6 * digit) & 63).copied().unwrap_or(b'A');
+            text.push(if digit > chunk.len() { '=' } else { char::from(letter) });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::attributes::tests::{IntoValue, pair};
+    use super::*;
+
+    #[test]
+    fn values_keep_their_type() {
+        let list = |values: Vec<Value<'static>>| Value::Array(values.into_iter().map(Some).collect());
+        let map = Value::Map(vec![pair("b", 1), pair("a", "x"), pair("b", true)]);
+        for (value, expected) in [
+            ("a\"<".into_value(), r#""a\"<""#),
+            (7.into_value(), "7"),
+            (i64::MIN.into_value(), "-9223372036854775808"),
+            (0.5.into_value(), "0.5"),
+            (f64::NAN.into_value(), r#""NaN""#),
+            (f64::NEG_INFINITY.into_value(), r#""-Infinity""#),
+            (Value::Bytes(&[0, 1]), r#""AAE=""#),
+            (list(vec![1.into_value(), "x".into_value(), list(vec![])]), r#"[1,"x",[]]"#),
+            (map, r#"{"a":"x","b":true}"#),
+        ] {
+            assert_eq!(json(&Native(Some(&value))), expected);
+        }
+        assert_eq!(json(&Native(None)), "null");
+    }
+
+    #[test]
+    fn bytes_become_base64() {
+        // RFC 4648, section 10
+        for (bytes, expected) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(bytes.as_bytes()), expected);
+        }
+        assert_eq!(base64(&[0xff, 0xfe]), "//4=");
+    }
+}
