@@ -30,7 +30,11 @@ fn split_off(text: &str, at: Option<usize>) -> (&str, Option<&str>) {
 
 /// `[host[:port]/]path`: only a first component before a slash may be a host, and so in upper case.
 fn is_name(name: &str) -> bool {
-    is_path(name) || name.split_once('/').is_some_and(|(host, path)| is_host(host) && is_path(path))
+    let path = match name.split_once('/') {
+        Some((host, path)) if is_host(host) => path,
+        _ => name,
+    };
+    path.len() <= 255 && is_path(path)
 }
 
 fn is_host(host: &str) -> bool {
@@ -71,16 +75,16 @@ fn is_tag(tag: &str) -> bool {
     tag.len() <= 128 && tag.starts_with(is_word) && is_all(tag, |c| is_word(c) || c == '.' || c == '-')
 }
 
-/// `algorithm[+algorithm…]:hex`, at least 32 digits.
+/// `sha256:`, `sha384:` or `sha512:`, and all of its hex digits in lower case.
 fn is_digest(digest: &str) -> bool {
-    let is_algorithm = |name: &str| {
-        name.starts_with(|c: char| c.is_ascii_alphabetic()) && is_all(name, |c| c.is_ascii_alphanumeric())
+    let Some((algorithm, hex)) = digest.split_once(':') else { return false };
+    let bits = match algorithm {
+        "sha256" => 256,
+        "sha384" => 384,
+        "sha512" => 512,
+        _ => return false,
     };
-    digest.split_once(':').is_some_and(|(algorithm, hex)| {
-        algorithm.split(['-', '_', '+', '.']).all(is_algorithm)
-            && hex.len() >= 32
-            && is_all(hex, |c| c.is_ascii_hexdigit())
-    })
+    hex.len() * 4 == bits && is_all(hex, |c| matches!(c, '0'..='9' | 'a'..='f'))
 }
 
 fn is_all(text: &str, is: impl Fn(char) -> bool) -> bool {
@@ -145,6 +149,18 @@ mod tests {
         ] {
             assert_eq!(ImageRef::parse(image), None, "{image}");
         }
-        assert_eq!(ImageRef::parse(&format!("a:{}", "t".repeat(129))), None);
+        let hex = "ab".repeat(32);
+        for image in [
+            format!("a:{}", "t".repeat(129)),
+            "p".repeat(256),
+            format!("host/{}", "p".repeat(256)),
+            format!("a@md5:{hex}"),
+            format!("a@sha256:{}", hex.to_uppercase()),
+            format!("a@sha256:{hex}00"),
+            format!("a@sha512:{hex}"),
+        ] {
+            assert_eq!(ImageRef::parse(&image), None, "{image}");
+        }
+        assert!(ImageRef::parse(&format!("{}/{}", "host".repeat(64), "p".repeat(255))).is_some());
     }
 }

@@ -91,10 +91,8 @@ fn task_state(task: &Task) -> [(&'static str, &str); 3] {
 
 /// A cluster is told by its name or by its ARN.
 fn cluster_name(cluster: &str) -> &str {
-    match cluster.strip_prefix("arn:aws") {
-        Some(rest) => rest.rsplit('/').next().unwrap_or(rest),
-        None => cluster,
-    }
+    let name = cluster.starts_with("arn:aws").then(|| cluster.rsplit('/').next()).flatten();
+    name.unwrap_or(cluster)
 }
 
 #[cfg(test)]
@@ -106,6 +104,7 @@ mod tests {
         for (cluster, want) in [
             ("arn:aws:ecs:eu-west-1:1:cluster/shop", "shop"),
             ("arn:aws-cn:ecs:cn-north-1:1:cluster/shop", "shop"),
+            ("arn:aws:ecs:eu-west-1:1:cluster", "arn:aws:ecs:eu-west-1:1:cluster"),
             ("default", "default"),
             ("a/b", "a/b"),
             ("", ""),

@@ -107,7 +107,7 @@ pub(super) struct CpuUsage {
     pub(super) usage_in_kernelmode: Option<u64>,
     pub(super) usage_in_usermode: Option<u64>,
     /// cgroup v1 only.
-    pub(super) percpu_usage: Option<Vec<u64>>,
+    pub(super) percpu_usage: Option<Vec<Option<u64>>>,
 }
 
 /// Counters of one network interface.

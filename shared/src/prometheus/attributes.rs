@@ -81,6 +81,7 @@ fn json(value: &Value) -> Option<String> {
 fn write_json(value: Option<&Value>, out: &mut String) -> Option<()> {
     match value {
         None => out.push_str("null"),
+        Some(Value::Bytes(bytes)) if bytes.is_empty() => out.push_str("null"), // Go has no empty ones
         Some(Value::Double(real)) if !real.is_finite() => return None,
         Some(value @ (Value::Bool(_) | Value::Int(_) | Value::Double(_))) => out.push_str(&text(Some(value))),
         Some(value @ (Value::String(_) | Value::Bytes(_))) => write_json_text(&text(Some(value)), out),
@@ -206,6 +207,7 @@ mod tests {
                 "{\"a\":null,\"b\":\"AA==\"}",
             ),
             (list(vec![any(Value::Double(f64::NAN))]), ""),
+            (list(vec![any(Value::Bytes(vec![])), any(string(""))]), "[null,\"\"]"),
         ] {
             assert_eq!(text(Some(&value)), want, "{value:?}");
         }

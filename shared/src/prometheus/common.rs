@@ -37,17 +37,22 @@ impl CommonLabels {
 
     /// The labels of a point with these attributes, or `None` where a key makes no label name.
     ///
-    /// A resource's attribute replaces a point's own of the same key. Different keys that make one label name are joined
-    /// in the order of their keys, wherever they come from.
+    /// A resource's attribute replaces a point's own of the same key, the first where a point repeats itself. Keys that
+    /// make one label name are joined in their order, wherever they come from.
     pub(super) fn of_point<'a>(
         &'a self,
         mut attributes: Repeated<'a>,
     ) -> Result<Option<PointLabels<'a>>, Malformed> {
         let mut own: Vec<Attribute<'a>> = Vec::new();
+        let mut replaced: Vec<&str> = Vec::new();
         while let Some(fields) = attributes.next()? {
             let attribute = KeyValue::read(fields)?;
             let value = text_of(&attribute)?;
-            if value.is_empty() || self.resource.has_key(attribute.key) {
+            if self.resource.has_key(attribute.key) && !replaced.contains(&attribute.key) {
+                replaced.push(attribute.key);
+                continue;
+            }
+            if value.is_empty() {
                 continue;
             }
             let Some(label) = label_name(attribute.key) else { return Ok(None) };
@@ -107,6 +112,9 @@ mod tests {
             (vec![("a.b", "r"), ("z", "r")], vec![("a_b", "p"), ("c", "p")], "g{a_b=r;p,c=p,z=r} 1@5"),
             (vec![("a.b", "same")], vec![("a_b", "same")], "g{a_b=same} 1@5"),
             (vec![("a", "1"), ("a", "2")], vec![], "g{a=2} 1@5"),
+            (vec![], vec![("a", "1"), ("a", "2")], "g{a=1;2} 1@5"),
+            (vec![("a", "r")], vec![("a", "1"), ("b", "2"), ("a", "3")], "g{a=r;3,b=2} 1@5"),
+            (vec![("a", "")], vec![("a", "1"), ("a", "2")], "g{a=2} 1@5"),
             (vec![], vec![("__name__", "x"), ("le", "y")], "g{le=y} 1@5"),
             (vec![("", "x"), ("b", "r")], vec![("a", "p")], "g{a=p,b=r} 1@5"),
             (vec![], vec![("", "x")], "label_name: 1"),

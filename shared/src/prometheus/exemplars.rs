@@ -23,15 +23,14 @@ pub(super) fn exemplar(given: &otlp::Exemplar) -> Exemplar {
         .collect();
     let chars = |label: &Label| label.name.chars().count() + label.value.chars().count();
     if labels.iter().chain(&attributes).map(chars).sum::<usize>() <= MAX_LABEL_CHARS {
-        labels
-            .extend(attributes.into_iter().filter(|label| !label.name.is_empty() && !label.value.is_empty()));
+        labels.extend(attributes.into_iter().filter(|label| !label.name.is_empty()));
     }
-    let value = match given.value {
-        Some(ExemplarValue::Double(real)) => real,
-        Some(ExemplarValue::Int(whole)) => whole as f64,
-        None => 0.0,
+    let (value, time_unix_nano) = match given.value {
+        Some(ExemplarValue::Double(real)) => (real, given.time_unix_nano),
+        Some(ExemplarValue::Int(whole)) => (whole as f64, given.time_unix_nano),
+        None => (0.0, 0), // nothing was seen, at no time
     };
-    Exemplar { labels, value, at: at(given.time_unix_nano) }
+    Exemplar { labels, value, at: at(time_unix_nano) }
 }
 
 /// An id in hex; none where it is all zeros or not as long as it should be.
@@ -67,6 +66,25 @@ mod tests {
             );
             assert_eq!((made.value, made.at.0), (7.0, 1));
         }
+    }
+
+    #[test]
+    fn attributes_need_a_key_but_no_value() {
+        let attribute = |key: &str, value| KeyValue { key: key.into(), value };
+        let text = |text: &str| Some(AnyValue { value: Some(Value::String(text.into())) });
+        let given = otlp::Exemplar {
+            time_unix_nano: 7_000_000,
+            filtered_attributes: vec![
+                attribute("", text("x")),
+                attribute("a b", text("")),
+                attribute("c", None),
+            ],
+            ..Default::default()
+        };
+        let label = |name: &str| Label { name: name.into(), value: String::new() };
+        let made = exemplar(&given);
+        assert_eq!(made.labels, [label("a b"), label("c")]);
+        assert_eq!((made.value, made.at.0), (0.0, 0), "without a value it has no time");
     }
 
     #[test]

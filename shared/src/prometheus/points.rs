@@ -17,11 +17,11 @@ use crate::{
     units::UnixMillis,
 };
 
-const NANOS_PER_MILLI: u64 = 1_000_000;
+const NANOS_PER_MILLI: i64 = 1_000_000;
 
-/// Whole milliseconds of a point's time.
-pub(super) fn at(time_unix_nano: u64) -> UnixMillis {
-    UnixMillis(i64::try_from(time_unix_nano / NANOS_PER_MILLI).unwrap_or(i64::MAX))
+/// Whole milliseconds of a point's time. What is beyond the year 2262 counts from the other end, as it does in Go.
+pub(super) const fn at(time_unix_nano: u64) -> UnixMillis {
+    UnixMillis(time_unix_nano.cast_signed() / NANOS_PER_MILLI)
 }
 
 /// When counting began. None where nobody says, or says what can't be: not before the point's own time.
@@ -118,14 +118,16 @@ impl<'a> Points<'_, 'a> {
         self.push(recorded, point.attributes, Part::Count, point.count as f64)?;
         let mut below = 0u64;
         for (bound, count) in point.explicit_bounds.iter().zip(&point.bucket_counts) {
-            below = below.saturating_add(*count);
+            below = below.wrapping_add(*count); // no histogram counts so much; if one does, so does the exporter
             self.push(recorded, point.attributes, bucket(*bound), below as f64)?;
         }
         self.push(recorded, point.attributes, bucket(f64::INFINITY), point.count as f64)?;
         for given in point.exemplars.decode::<Exemplar>()? {
             let exemplar = exemplar(&given);
-            let series = self.series(point.attributes, bucket_of(point, exemplar.value))?;
-            self.out.batch.push_exemplar(series, exemplar);
+            if let Some(bucket) = bucket_of(point, exemplar.value) {
+                let series = self.series(point.attributes, bucket)?;
+                self.out.batch.push_exemplar(series, exemplar);
+            }
         }
         Ok(())
     }
@@ -196,11 +198,11 @@ const fn bucket(bound: f64) -> Part {
     Part::Bucket(bound.to_bits())
 }
 
-/// The bucket that an exemplar is of: the first whose bound is not below it, else the last.
-fn bucket_of(point: &HistogramPoint<'_>, value: f64) -> Part {
+/// The bucket that an exemplar is of: that of the lowest bound that is not below it. NaN is in none.
+fn bucket_of(point: &HistogramPoint<'_>, value: f64) -> Option<Part> {
     let counted = point.explicit_bounds.iter().zip(&point.bucket_counts);
-    let mut bounds = counted.map(|(bound, _)| *bound);
-    bucket(bounds.find(|bound| *bound >= value).unwrap_or(f64::INFINITY))
+    let bounds = counted.map(|(bound, _)| *bound).filter(|bound| *bound >= value);
+    (!value.is_nan()).then(|| bucket(bounds.fold(f64::INFINITY, f64::min)))
 }
 
 /// A bound or quantile as the value of a label: the shortest decimal that reads back the same.
@@ -331,9 +333,16 @@ mod tests {
                 "h_bucket{le=+Inf} stale@5 # 1.5 # 99"
             ]
         );
+        assert_eq!(lines(histogram(&[1.0, 2.0], &[u64::MAX, 1], 1, 0))[3], "h_bucket{le=2} 0@5 # 1.5");
         assert_eq!(
-            lines(histogram(&[1.0, 2.0], &[u64::MAX, 1], 1, 0))[3],
-            format!("h_bucket{{le=2}} {}@5 # 1.5", u64::MAX as f64)
+            lines(histogram(&[2.0, 1.0], &[2, 1, 4], 7, 0))[2..],
+            ["h_bucket{le=2} 2@5 # 1.5", "h_bucket{le=1} 3@5 # 0.5 # 1", "h_bucket{le=+Inf} 7@5 # 99"],
+            "bounds that descend"
+        );
+        assert_eq!(
+            lines(histogram(&[f64::NAN, 1.0], &[2, 1], 3, 0))[2..],
+            ["h_bucket{le=NaN} 2@5", "h_bucket{le=1} 3@5 # 0.5 # 1", "h_bucket{le=+Inf} 3@5 # 1.5 # 99"],
+            "a bound that is none"
         );
     }
 
@@ -390,7 +399,7 @@ mod tests {
 
     #[test]
     fn a_start_is_known_where_it_was_before_the_point() {
-        const MILLI: u64 = NANOS_PER_MILLI;
+        const MILLI: u64 = NANOS_PER_MILLI.cast_unsigned();
         for (start_ns, recorded, want) in [
             (0, 5, None),
             (1, 5, Some(1)), // within the first millisecond of all: 0 would say that it is unknown
@@ -404,7 +413,15 @@ mod tests {
 
     #[test]
     fn times_are_cut_to_milliseconds() {
-        for (nanos, want) in [(0, 0), (999_999, 0), (1_999_999, 1), (u64::MAX, 18_446_744_073_709)] {
+        const LAST: u64 = i64::MAX.cast_unsigned();
+        for (nanos, want) in [
+            (0, 0),
+            (999_999, 0),
+            (1_999_999, 1),
+            (LAST, 9_223_372_036_854),
+            (LAST + 1, -9_223_372_036_854),
+            (u64::MAX, 0),
+        ] {
             assert_eq!(at(nanos), UnixMillis(want));
         }
     }

@@ -18,6 +18,9 @@ const SERVICE_NAME: &str = "service.name";
 const SERVICE_NAMESPACE: &str = "service.namespace";
 const SERVICE_INSTANCE_ID: &str = "service.instance.id";
 
+/// The labels that tell a target from the others.
+const TARGET: [&str; 2] = ["job", "instance"];
+
 /// What a resource gives to the labels of its points.
 pub(super) struct ResourceLabels {
     /// Those that become labels and have a value and a label name, each key once, sorted by key.
@@ -78,7 +81,7 @@ fn target_info(given: &[KeyValue], target: &[Pair<'static>]) -> Option<LabelSet>
     let is_told =
         |a: &&KeyValue| ![SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_INSTANCE_ID].contains(&a.key.as_str());
     let told: Vec<&KeyValue> = given.iter().filter(is_told).collect();
-    if told.is_empty() || target.is_empty() {
+    if told.is_empty() {
         return None;
     }
     let mut attributes = Vec::with_capacity(told.len());
@@ -90,7 +93,10 @@ fn target_info(given: &[KeyValue], target: &[Pair<'static>]) -> Option<LabelSet>
     }
     attributes.sort_by(|a, b| a.key.cmp(&b.key));
     let name = (NAME.into(), "target_info".into());
-    Some(joined(attributes).into_iter().chain(target.iter().cloned()).chain([name]).collect())
+    let labels: LabelSet =
+        joined(attributes).into_iter().chain(target.iter().cloned()).chain([name]).collect();
+    let can_be_joined = TARGET.iter().any(|label| labels.get(label).is_some()); // an attribute may be called so
+    can_be_joined.then_some(labels)
 }
 
 /// `job` is the service's name, after its namespace and a slash where it has one; `instance` is its instance id.
@@ -102,7 +108,7 @@ fn target(given: &[KeyValue]) -> Vec<Pair<'static>> {
         None => name.into_owned(),
     });
     let instance = set(SERVICE_INSTANCE_ID).map(Cow::into_owned);
-    let labels = [("job", job), ("instance", instance)].into_iter();
+    let labels = TARGET.into_iter().zip([job, instance]);
     labels.filter_map(|(name, value)| Some((name.into(), value?.into()))).collect()
 }
 
@@ -215,6 +221,12 @@ mod tests {
         }
         let anonymous = shown(&request(&[("a", "1")], None, vec![gauge(vec![point(&[])])]));
         assert_eq!(anonymous, ["g{a=1} 1@5"], "nothing could be joined to it");
+        for own in ["job", "instance"] {
+            let named = shown(&request(&[(own, "x")], None, vec![gauge(vec![point(&[])])]));
+            assert_eq!(named, [format!("g{{{own}=x}} 1@5"), format!("target_info{{{own}=x}} 1@5")]);
+        }
+        let nameless = shown(&request(&[("job", ""), ("a", "1")], None, vec![gauge(vec![point(&[])])]));
+        assert_eq!(nameless, ["g{a=1} 1@5"]);
         let mut timeless = point(&[]);
         timeless.time_unix_nano = 0;
         let timeless = shown(&request(&[service, ("a", "1")], None, vec![gauge(vec![timeless])]));

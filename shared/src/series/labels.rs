@@ -12,7 +12,7 @@ pub const NAME: &str = "__name__";
 pub struct Label {
     /// `[a-zA-Z_][a-zA-Z0-9_]*`
     pub name: String,
-    /// Any UTF-8, never empty: in Prometheus an empty value means that the label is absent.
+    /// Any UTF-8. Never empty in a series: to Prometheus an empty value means that the label is absent.
     pub value: String,
 }
 
