@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use proptest::{collection::vec, num, option, prelude::*};
+use proptest::{collection::vec, num, option, prelude::*, sample::select};
 use prost::Message as _;
 use serde_json::{Value as Json, json};
 use siphon_core::{
@@ -16,7 +16,9 @@ use siphon_core::{
 };
 
 fn any_text() -> impl Strategy<Value = String> {
-    prop_oneof!["[a-c._]{0,4}", "\\PC{0,6}", Just("service.name".to_owned()), Just("__name__".to_owned())]
+    let reserved = ["service.name", "service.instance.id", "job", "__name__", "le", "quantile", "____"];
+    let reserved = select(reserved.map(str::to_owned).to_vec());
+    prop_oneof![2 => "[a-c._]{0,4}", 2 => "\\PC{0,6}", 1 => reserved]
 }
 
 fn any_attribute_value() -> impl Strategy<Value = AnyValue> {
@@ -48,8 +50,9 @@ fn any_attributes() -> impl Strategy<Value = Vec<KeyValue>> {
 
 fn any_exemplars() -> impl Strategy<Value = Vec<Exemplar>> {
     let ids = (vec(any::<u8>(), 0..20), vec(any::<u8>(), 0..10));
-    let one =
-        (any::<u64>(), option::of(num::f64::ANY.prop_map(ExemplarValue::Double)), ids, any_attributes());
+    let value =
+        prop_oneof![num::f64::ANY.prop_map(ExemplarValue::Double), any::<i64>().prop_map(ExemplarValue::Int)];
+    let one = (any::<u64>(), option::of(value), ids, any_attributes());
     let exemplar = one.prop_map(|(time_unix_nano, value, (trace_id, span_id), filtered_attributes)| {
         Exemplar { time_unix_nano, value, span_id, trace_id, filtered_attributes }
     });

@@ -202,7 +202,8 @@ const fn bucket(bound: f64) -> Part {
 fn bucket_of(point: &HistogramPoint<'_>, value: f64) -> Option<Part> {
     let counted = point.explicit_bounds.iter().zip(&point.bucket_counts);
     let bounds = counted.map(|(bound, _)| *bound).filter(|bound| *bound >= value);
-    (!value.is_nan()).then(|| bucket(bounds.fold(f64::INFINITY, f64::min)))
+    let lowest = bounds.fold(f64::INFINITY, |lowest, bound| if bound < lowest { bound } else { lowest });
+    (!value.is_nan()).then_some(bucket(lowest))
 }
 
 /// A bound or quantile as the value of a label: the shortest decimal that reads back the same.
