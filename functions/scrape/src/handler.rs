@@ -20,7 +20,7 @@ use crate::{
     report::Tally,
     settings::{Config, TracesExporter},
     time::{Deadlines, now},
-    traces::{Otlp, Segments, Traces},
+    traces::{self, Otlp, Segments, Traces},
 };
 
 /// A shard that waited for longer lists tasks that are gone; the enumerations since then list the rest again.
@@ -58,14 +58,14 @@ impl Context {
         let amp =
             Amp::new(https.clone(), config.prometheus_endpoint.clone(), config.remote_write_version, aws);
         let amp = amp.ok_or(StartError::Aws)?;
+        let endpoint = config.traces_endpoint.clone();
+        let endpoint = endpoint.map_or_else(|| traces::endpoint(aws, config.traces_exporter.path()), Ok);
+        let endpoint = endpoint.map_err(StartError::Endpoint)?;
         let traces = match config.traces_exporter {
-            TracesExporter::XRay => Traces::Segments(Segments::new(aws_sdk_xray::Client::new(aws))),
-            TracesExporter::Otlp => {
-                let endpoint = config.xray_otlp_endpoint.clone().map_or_else(|| Otlp::endpoint(aws), Ok);
-                let endpoint = endpoint.map_err(StartError::Endpoint)?;
-                Traces::Otlp(Otlp::new(https, endpoint, aws).ok_or(StartError::Aws)?.into())
-            }
+            TracesExporter::XRay => Segments::new(https, endpoint, aws).map(Traces::Segments),
+            TracesExporter::Otlp => Otlp::new(https, endpoint, aws).map(Traces::Otlp),
         };
+        let traces = traces.ok_or(StartError::Aws)?;
         Ok(Self { config, receivers: Receivers { amp, traces } })
     }
 }

@@ -31,8 +31,8 @@ pub struct Config {
     pub translation: Translation,
     /// As what traces are sent.
     pub traces_exporter: TracesExporter,
-    /// X-Ray's OTLP endpoint, if it is not where `AWS_ENDPOINT_URL` or the region says.
-    pub xray_otlp_endpoint: Option<Uri>,
+    /// Where they are sent, if it is not where `AWS_ENDPOINT_URL` or the region says.
+    pub traces_endpoint: Option<Uri>,
     /// Agents drained at once.
     pub concurrent_agents: usize,
     /// Most bytes that one pull asks for.
@@ -49,6 +49,17 @@ pub enum TracesExporter {
     XRay,
     /// Spans as they are, to the OTLP endpoint.
     Otlp,
+}
+
+impl TracesExporter {
+    /// Where they go, on X-Ray's address.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::XRay => xray::PATH,
+            Self::Otlp => xray::otlp::PATH,
+        }
+    }
 }
 
 /// How records become series and documents.
@@ -78,7 +89,9 @@ impl Config {
         let traces_exporter =
             settings.read("SIPHON_TRACES_EXPORTER", TracesExporter::default(), traces_exporter);
         let xray_otlp_endpoint = settings.optional("SIPHON_XRAY_OTLP_ENDPOINT", otlp_url);
-        let xray_address = settings.optional("AWS_ENDPOINT_URL_XRAY", otlp_url_of);
+        let xray_otlp_endpoint = xray_otlp_endpoint.filter(|_| traces_exporter == TracesExporter::Otlp);
+        let xray_url = |address: &str| xray_url(address, traces_exporter);
+        let xray_endpoint = settings.optional("AWS_ENDPOINT_URL_XRAY", xray_url);
         let concurrent_agents = settings.read("SIPHON_CONCURRENT_AGENTS", 16, whole(1..=256));
         let page_max_bytes = settings.read("SIPHON_PAGE_MAX_BYTES", 1 << 20, whole(PAGE_BYTES));
         let level = parsed("off, error, warn, info, debug or trace");
@@ -90,7 +103,7 @@ impl Config {
             remote_write_version,
             translation,
             traces_exporter,
-            xray_otlp_endpoint: xray_otlp_endpoint.or(xray_address),
+            traces_endpoint: xray_otlp_endpoint.or(xray_endpoint),
             concurrent_agents,
             page_max_bytes,
             log_level,
@@ -155,8 +168,8 @@ fn otlp_url(text: &str) -> Result<Uri, Accepted> {
     url(text).ok_or_else(|| Accepted("a URL, https://…/v1/traces".to_owned()))
 }
 
-fn otlp_url_of(address: &str) -> Result<Uri, Accepted> {
-    let endpoint = url(&format!("{}/v1/traces", address.trim_end_matches('/')));
+fn xray_url(address: &str, exporter: TracesExporter) -> Result<Uri, Accepted> {
+    let endpoint = url(&format!("{}{}", address.trim_end_matches('/'), exporter.path()));
     endpoint.ok_or_else(|| Accepted("an address of X-Ray, https://…".to_owned()))
 }
 
@@ -199,7 +212,7 @@ mod tests {
         assert_eq!((config.concurrent_agents, config.page_max_bytes), (16, 1_048_576));
         assert!(config.translation.ecs.suffixes && config.translation.prometheus.suffixes);
         assert!(!config.translation.xray.index_all);
-        assert_eq!((config.traces_exporter, config.xray_otlp_endpoint), (TracesExporter::XRay, None));
+        assert_eq!((config.traces_exporter, config.traces_endpoint), (TracesExporter::XRay, None));
 
         assert_eq!(config.translation.prometheus.resource_labels, ResourceFilter::All);
 
@@ -235,20 +248,21 @@ mod tests {
     }
 
     #[test]
-    fn the_otlp_endpoint_is_where_the_closest_setting_says() {
+    fn traces_go_where_the_closest_setting_says() {
         let key = "0b".repeat(32);
         let required = [("SIPHON_KEY", key.as_str()), ("AWS_PROMETHEUS_ENDPOINT", URL)];
-        let endpoint = |more: &[(&str, &str)]| {
+        let endpoint_of = |exporter: &str, more: &[(&str, &str)]| {
             let config =
-                read(&[&required[..], &[("SIPHON_TRACES_EXPORTER", "otlp")], more].concat()).unwrap();
-            assert_eq!(config.traces_exporter, TracesExporter::Otlp);
-            config.xray_otlp_endpoint.map(|url| url.to_string())
+                read(&[&required[..], &[("SIPHON_TRACES_EXPORTER", exporter)], more].concat()).unwrap();
+            config.traces_endpoint.map(|url| url.to_string())
         };
+        let endpoint = |more: &[(&str, &str)]| endpoint_of("otlp", more);
         let aws = ("AWS_ENDPOINT_URL_XRAY", "http://127.0.0.1:5/");
         assert_eq!(endpoint(&[]), None);
         assert_eq!(endpoint(&[aws]).as_deref(), Some("http://127.0.0.1:5/v1/traces"));
         let own = ("SIPHON_XRAY_OTLP_ENDPOINT", "https://vpce.example/v1/traces");
         assert_eq!(endpoint(&[aws, own]).as_deref(), Some(own.1));
+        assert_eq!(endpoint_of("xray", &[aws, own]).as_deref(), Some("http://127.0.0.1:5/TraceSegments"));
     }
 
     #[test]

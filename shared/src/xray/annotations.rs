@@ -40,7 +40,7 @@ pub(super) struct ResourceAttributes<'a> {
     /// Sorted; those without value are left out.
     list: Vec<ResourceAttribute<'a>>,
     /// Those that the settings do not index, as entries of metadata, written once.
-    metadata: String,
+    metadata: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl<'a> ResourceAttributes<'a> {
             Some(ResourceAttribute { key, value, json, indexed })
         };
         let mut all = Self { list: entries.into_iter().filter_map(attribute).collect(), ..Self::default() };
-        let mut metadata = String::new();
+        let mut metadata = Vec::new();
         let mut object = Object::open(&mut metadata);
         for (key, entry) in all.entries() {
             object.entry(&key, &entry);
@@ -77,8 +77,8 @@ impl<'a> ResourceAttributes<'a> {
         self.list.iter().filter(|attribute| !attribute.indexed).map(ResourceAttribute::entry)
     }
 
-    pub(super) const fn metadata(&self) -> &str {
-        self.metadata.as_str()
+    pub(super) const fn metadata(&self) -> &[u8] {
+        self.metadata.as_slice()
     }
 }
 
@@ -251,7 +251,7 @@ fn annotation_key(key: &str) -> Cow<'_, str> {
 }
 
 impl Json for Annotations<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         let mut object = Object::begin(out);
         for (key, value) in &self.0 {
             object.entry(key, value);

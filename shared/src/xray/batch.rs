@@ -1,6 +1,14 @@
-//! Documents into calls of PutTraceSegments.
+//! Documents into calls of PutTraceSegments
+//! (<https://docs.aws.amazon.com/xray/latest/api/API_PutTraceSegments.html>).
 
 use super::Document;
+use super::json::{Json, Object};
+
+/// Where calls go, on X-Ray's address.
+pub const PATH: &str = "/TraceSegments";
+
+/// The headers of every call, but for those that the sender fills in.
+pub const HEADERS: [(&str, &str); 1] = [("content-type", "application/json")];
 
 /// The most documents that X-Ray takes in one call; more are refused with an InvalidRequestException.
 pub const MAX_DOCUMENTS: usize = 50;
@@ -21,6 +29,22 @@ pub fn calls(documents: &[Document]) -> impl Iterator<Item = &[Document]> {
         rest = later;
         (!call.is_empty()).then_some(call)
     })
+}
+
+/// The body of one call: documents are texts in it.
+#[must_use]
+pub fn body(documents: &[Document]) -> Vec<u8> {
+    // About one byte in eight is a quote, which takes two.
+    let bytes: usize = documents.iter().map(|document| document.json.len() + 3).sum();
+    let mut body = Vec::with_capacity(64 + bytes + bytes / 4);
+    Object::begin(&mut body).field("TraceSegmentDocuments", documents).end();
+    body
+}
+
+impl Json for Document {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.json.as_str().write(out);
+    }
 }
 
 fn first_call(documents: &[Document]) -> usize {
@@ -55,6 +79,15 @@ mod tests {
     fn calls_hold_at_most_a_million_bytes() {
         assert_eq!(sizes(&vec![document(MAX_DOCUMENT_BYTES); 50]), [15, 15, 15, 5]);
         assert_eq!(sizes(&[document(1), document(MAX_CALL_BYTES + 1), document(1)]), [1, 1, 1]);
+    }
+
+    #[test]
+    fn a_body_carries_documents_as_texts() {
+        let documents = ["{\"name\":\"a \\\\ b\",\"é\":1}", "{}"]
+            .map(|json| Document { json: json.into(), ..document(0) });
+        let want = r#"{"TraceSegmentDocuments":["{\"name\":\"a \\\\ b\",\"é\":1}","{}"]}"#;
+        assert_eq!(str::from_utf8(&body(&documents)), Ok(want));
+        assert_eq!(body(&[]), br#"{"TraceSegmentDocuments":[]}"#);
     }
 
     #[test]

@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn the_call_follows_from_the_span() {
         let of = |pairs: &[Attribute<'_>]| {
-            let aws = Aws { place: "P", call: call(Some("own"), attributes(pairs)) };
+            let aws = Aws { place: b"P", call: call(Some("own"), attributes(pairs)) };
             json(&aws).replacen('P', "", 1).replacen("{,", "{", 1).replace(r#""account_id":"own""#, "A")
         };
         for (pairs, expected) in [

@@ -40,7 +40,7 @@ pub(super) struct Segment<'a> {
 }
 
 impl Json for Segment<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         let when_true = |flag: bool| flag.then_some(&true);
         Object::begin(out)
             .field("name", &self.name)
@@ -77,7 +77,7 @@ pub(super) struct Link<'a> {
 }
 
 impl Json for Link<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         Object::begin(out)
             .field("trace_id", &self.trace_id)
             .field("id", &self.id)
@@ -94,7 +94,7 @@ pub(super) struct Http<'a> {
 }
 
 impl Json for Http<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         Object::begin(out).field("request", &self.request).field("response", &self.response).end();
     }
 }
@@ -111,7 +111,7 @@ pub(super) struct HttpRequest<'a> {
 }
 
 impl Json for HttpRequest<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         Object::begin(out)
             .some("x_forwarded_for", self.x_forwarded_for.then_some(&true))
             .some("method", self.method)
@@ -131,7 +131,7 @@ pub(super) struct HttpResponse {
 }
 
 impl Json for HttpResponse {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         Object::begin(out)
             .some("status", self.status.as_ref())
             .field("content_length", &self.content_length)
@@ -146,7 +146,7 @@ pub(super) struct Cause<'a> {
 }
 
 impl Json for Cause<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         Object::begin(out).some("exceptions", non_empty(&self.exceptions)).end();
     }
 }
@@ -167,7 +167,7 @@ pub(super) struct Exception<'a> {
 }
 
 impl Json for Exception<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         Object::begin(out)
             .field("id", &self.id)
             .field("message", &self.message)
@@ -190,7 +190,7 @@ pub(super) struct Frame<'a> {
 }
 
 impl Json for Frame<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         Object::begin(out)
             .field("path", self.path)
             .field("line", &self.line)
@@ -203,12 +203,12 @@ impl Json for Frame<'_> {
 #[derive(Debug, Default)]
 pub(super) struct Aws<'a> {
     /// What the resource tells: the first fields, written once for all spans.
-    pub(super) place: &'a str,
+    pub(super) place: &'a [u8],
     pub(super) call: AwsCall<'a>,
 }
 
 impl Json for Aws<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         let Self { place, call } = self;
         Object::begin(out)
             .entries(place)
@@ -246,7 +246,7 @@ pub(super) struct Sql<'a> {
 }
 
 impl Json for Sql<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         Object::begin(out)
             .field("connection_string", self.connection_string.as_str())
             .some("url", Some(self.url).filter(|url| !url.is_empty()))

@@ -76,13 +76,13 @@ impl SegmentId {
 }
 
 impl Json for TraceId {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         self.as_str().write(out);
     }
 }
 
 impl Json for SegmentId {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         self.as_str().write(out);
     }
 }

@@ -10,7 +10,7 @@
 //! | one document or two, and their parts | `segment`, `names`, `http`, `url`, `sql`, `call`, `cause`, `links`, `annotations` |
 //! | their text | `document`, `metadata`, `json` |
 //! | what X-Ray limits | `limits`, and for the size of a document `shorten` |
-//! | documents into calls, and the answer | [`calls`], [`unprocessed`], [`renamed`] |
+//! | documents into calls, and the answer | [`calls`], [`body`], [`verdict`], [`unprocessed`], [`renamed`] |
 //!
 //! Spans may also go to X-Ray as they are: [`otlp`].
 //!
@@ -47,8 +47,8 @@ mod url;
 
 use std::collections::BTreeSet;
 
-pub use answer::{Verdict, unprocessed};
-pub use batch::{MAX_DOCUMENT_BYTES, MAX_DOCUMENTS, calls};
+pub use answer::{Unprocessed, Verdict, error_code, unprocessed, verdict};
+pub use batch::{HEADERS, MAX_DOCUMENT_BYTES, MAX_DOCUMENTS, PATH, body, calls};
 pub use rename::renamed;
 
 pub use translator::Translator;

@@ -10,7 +10,7 @@ use crate::otlp::view::values::{Attribute, Value};
 #[derive(Debug)]
 pub(super) struct Place {
     /// The first fields of the block.
-    fields: String,
+    fields: Vec<u8>,
     account_id: Option<String>,
 }
 
@@ -22,7 +22,7 @@ impl Place {
             return None;
         }
         let platform = get("cloud.platform");
-        let mut fields = String::new();
+        let mut fields = Vec::new();
         Object::open(&mut fields)
             .some("elastic_beanstalk", Beanstalk::of(platform, get).as_ref())
             .some("cloudwatch_logs", cloudwatch_logs(resource, log_groups).as_deref())
@@ -47,7 +47,7 @@ struct Sdk<'a> {
 }
 
 impl Json for Sdk<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         Object::begin(out)
             .some("sdk", self.sdk.as_deref())
             .some("sdk_version", self.sdk_version)
@@ -80,7 +80,7 @@ struct Ecs<'a> {
 }
 
 impl Json for Ecs<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         Object::begin(out)
             .some("container", self.container)
             .some("container_id", self.container_id)
@@ -120,7 +120,7 @@ struct Ec2<'a> {
 }
 
 impl Json for Ec2<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         Object::begin(out)
             .field("instance_id", &self.instance_id)
             .field("availability_zone", &self.availability_zone)
@@ -149,7 +149,7 @@ struct Eks<'a> {
 }
 
 impl Json for Eks<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         Object::begin(out)
             .field("cluster_name", &self.cluster_name)
             .field("pod", &self.pod)
@@ -176,7 +176,7 @@ struct Beanstalk<'a> {
 }
 
 impl Json for Beanstalk<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         Object::begin(out)
             .field("environment_name", &self.environment_name)
             .field("version_label", &self.version_label)
@@ -203,7 +203,7 @@ struct LogGroup<'a> {
 }
 
 impl Json for LogGroup<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         Object::begin(out).field("log_group", &self.log_group).some("arn", self.arn).end();
     }
 }

@@ -3,7 +3,7 @@
 use super::Options;
 use super::annotations::ResourceAttributes;
 use super::attributes::{find, item, text};
-use super::json::Object;
+use super::json::{Object, utf8};
 use super::origin::origin;
 use super::place::Place;
 use crate::otlp::view::values::{Attribute, Value};
@@ -39,9 +39,9 @@ impl<'a> Resource<'a> {
 }
 
 fn service(version: &str) -> String {
-    let mut block = String::new();
+    let mut block = Vec::new();
     Object::begin(&mut block).some("version", Some(version).filter(|version| !version.is_empty())).end();
-    block
+    utf8(block)
 }
 
 /// The service's own version, else its image's tag: the first of several, or the only one of older conventions.

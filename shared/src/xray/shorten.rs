@@ -57,7 +57,7 @@ const STEPS: [Step; 19] = [
 
 /// Shortens the segment of which `text` is the document until the document fits; leaves the new one in `text`.
 /// False if it can't be made to fit.
-pub(super) fn shorten(segment: &mut Segment<'_>, text: &mut String) -> bool {
+pub(super) fn shorten(segment: &mut Segment<'_>, text: &mut Vec<u8>) -> bool {
     for step in STEPS {
         while text.len() > MAX_DOCUMENT_BYTES && step(segment, text.len() - MAX_DOCUMENT_BYTES) {
             text.clear();

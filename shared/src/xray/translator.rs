@@ -8,8 +8,15 @@ use std::collections::hash_map::Entry;
 use foldhash::HashMap;
 
 use super::{
-    Document, Drop, MAX_DOCUMENT_BYTES, NamedSpan, Options, Translation, attributes::Attributes,
-    document::Segment, ids::SpanIds, json::Json, keys::Key, limits, resource::Resource, segment::Source,
+    Document, Drop, MAX_DOCUMENT_BYTES, NamedSpan, Options, Translation,
+    attributes::Attributes,
+    document::Segment,
+    ids::SpanIds,
+    json::{self, Json},
+    keys::Key,
+    limits,
+    resource::Resource,
+    segment::Source,
     shorten,
 };
 use crate::{
@@ -42,7 +49,7 @@ pub struct Translator<'a> {
 #[derive(Default)]
 struct Memory {
     keys: Vec<Option<Key>>,
-    text: String,
+    text: Vec<u8>,
 }
 
 impl<'a> Translator<'a> {
@@ -151,7 +158,7 @@ struct Written {
 }
 
 /// The document of one segment. `text` is memory to write in.
-fn write(mut segment: Segment<'_>, text: &mut String) -> Result<Written, &'static str> {
+fn write(mut segment: Segment<'_>, text: &mut Vec<u8>) -> Result<Written, &'static str> {
     limits::keep(&mut segment);
     text.clear();
     segment.write(text);
@@ -160,6 +167,6 @@ fn write(mut segment: Segment<'_>, text: &mut String) -> Result<Written, &'stati
         return Err("document_too_large");
     }
     let (id, trace_id) = (segment.id.as_str().to_owned(), segment.trace_id.as_str().to_owned());
-    let document = Document { id, trace_id, json: text.as_str().to_owned() };
+    let document = Document { id, trace_id, json: json::utf8(text.clone()) };
     Ok(Written { document, shortened })
 }

@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 /// Bytes of the body that are read.
-const READ_BYTES: usize = 16_384;
+const READ_BYTES: usize = 65_536;
 
 /// Bytes of it that are logged.
 const SHOWN_BYTES: usize = 512;

@@ -6,14 +6,42 @@ mod segments;
 pub use otlp::Otlp;
 pub use segments::Segments;
 
+use aws_config::SdkConfig;
+use http::{Uri, uri::InvalidUri};
+
 use crate::post::PostError;
+
+/// X-Ray, as signatures name it.
+const SERVICE: &str = "xray";
 
 /// Where traces go, and as what.
 pub enum Traces {
     /// Segment documents, through PutTraceSegments.
     Segments(Segments),
     /// Spans, to X-Ray's OTLP endpoint.
-    Otlp(Box<Otlp>),
+    Otlp(Otlp),
+}
+
+/// Where `path` is: on X-Ray's address in the region of `aws`, or on the address that the environment gives for all of
+/// AWS.
+///
+/// # Errors
+/// If that is no address.
+pub fn endpoint(aws: &SdkConfig, path: &str) -> Result<Uri, InvalidUri> {
+    let address = aws.endpoint_url().map_or_else(|| address(aws), |url| url.trim_end_matches('/').to_owned());
+    format!("{address}{path}").parse()
+}
+
+fn address(aws: &SdkConfig) -> String {
+    let region = aws.region().map_or("us-east-1", AsRef::as_ref);
+    let name = if aws.use_fips() == Some(true) { "xray-fips" } else { SERVICE };
+    let suffix = match (aws.use_dual_stack() == Some(true), region.starts_with("cn-")) {
+        (false, false) => "amazonaws.com",
+        (false, true) => "amazonaws.com.cn",
+        (true, false) => "api.aws",
+        (true, true) => "api.amazonwebservices.com.cn",
+    };
+    format!("https://{name}.{region}.{suffix}")
 }
 
 /// Why traces are still with their agent. What is refused is no error: it is counted, and gone.
@@ -37,6 +65,27 @@ impl From<PostError> for PutError {
             PostError::Misconfigured(problem) | PostError::Unsupported(problem) => {
                 Self::Misconfigured(problem)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{Region, SdkConfig};
+
+    use super::endpoint;
+
+    #[test]
+    fn the_endpoint_is_the_regions_unless_the_environment_gives_one() {
+        let of = |region: &'static str| SdkConfig::builder().region(Region::from_static(region));
+        for (aws, want) in [
+            (of("eu-west-1"), "https://xray.eu-west-1.amazonaws.com/TraceSegments"),
+            (of("cn-north-1"), "https://xray.cn-north-1.amazonaws.com.cn/TraceSegments"),
+            (of("us-east-1").use_fips(true), "https://xray-fips.us-east-1.amazonaws.com/TraceSegments"),
+            (of("us-east-1").use_dual_stack(true), "https://xray.us-east-1.api.aws/TraceSegments"),
+            (of("us-east-1").endpoint_url("http://127.0.0.1:5/"), "http://127.0.0.1:5/TraceSegments"),
+        ] {
+            assert_eq!(endpoint(&aws.build(), "/TraceSegments").unwrap().to_string(), want);
         }
     }
 }

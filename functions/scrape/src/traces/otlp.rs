@@ -1,23 +1,17 @@
 //! Writes spans to X-Ray's OTLP endpoint, signed, until they are stored, refused, or time is over.
 
 use aws_config::SdkConfig;
-use http::{Uri, uri::InvalidUri};
+use http::Uri;
 use siphon_core::xray::otlp::{HEADERS, Span, body, partial_success, verdict};
 use tracing::{info, warn};
 
-use super::PutError;
+use super::{PutError, SERVICE};
 use crate::{
     clients::HttpsClient,
     post::{Answer, Outcome, Poster},
     report::Tally,
     time::Deadline,
 };
-
-/// X-Ray, as signatures name it.
-const SERVICE: &str = "xray";
-
-/// Where the endpoint is on X-Ray's address.
-const PATH: &str = "/v1/traces";
 
 /// The most requests that may be refused on the way to what is bad in the spans of one.
 const MOST_REFUSALS: usize = 64;
@@ -35,18 +29,6 @@ impl Otlp {
             verdict(answer.status().as_u16(), answer.retry_after(), &String::from_utf8_lossy(answer.body()))
         };
         Some(Self { poster: Poster::new(client, endpoint, SERVICE, verdict, aws)? })
-    }
-
-    /// The endpoint of the region of `aws`, or on the address that the environment gives for all of AWS.
-    ///
-    /// # Errors
-    /// If that is no address.
-    pub fn endpoint(aws: &SdkConfig) -> Result<Uri, InvalidUri> {
-        let region = aws.region().map_or("us-east-1", AsRef::as_ref);
-        let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let address = aws.endpoint_url().map(|url| url.trim_end_matches('/').to_owned());
-        let address = address.unwrap_or_else(|| format!("https://{SERVICE}.{region}.{suffix}"));
-        format!("{address}{PATH}").parse()
     }
 
     /// Sends the spans of one request, in parts if X-Ray refuses the request for its content. Counts what is taken and

@@ -1,31 +1,37 @@
 //! Writes segment documents: PutTraceSegments until each is taken, refused, or time is over.
+//!
+//! The call is made here and not by the AWS SDK, which copies every document twice on its way into the body, escapes it
+//! byte by byte, and spends more on a call than translating its documents costs.
 
 use std::collections::{HashMap, HashSet};
 
-use aws_sdk_xray::{
-    Client,
-    config::http::HttpResponse,
-    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
-    operation::put_trace_segments::PutTraceSegmentsError,
-    types::UnprocessedTraceSegment,
-};
-use siphon_core::xray::{Document, Verdict, renamed, unprocessed};
-use tokio::time::timeout_at;
+use aws_config::SdkConfig;
+use http::Uri;
+use siphon_core::xray::{Document, HEADERS, Unprocessed, body, error_code, renamed, unprocessed, verdict};
 use tracing::{info, warn};
 
-use super::PutError;
-use crate::{backoff::Backoff, report::Tally, time::Deadline};
+use super::{PutError, SERVICE};
+use crate::{
+    backoff::Backoff,
+    clients::HttpsClient,
+    post::{Answer, Outcome, Poster},
+    report::Tally,
+    time::Deadline,
+};
 
 /// The sender.
 pub struct Segments {
-    client: Client,
+    poster: Poster,
 }
 
 impl Segments {
-    /// Sends through `client`, which must not retry by itself.
+    /// Sends to `endpoint` with the region and credentials of `aws`; `None` if `aws` lacks either.
     #[must_use]
-    pub const fn new(client: Client) -> Self {
-        Self { client }
+    pub fn new(client: HttpsClient, endpoint: Uri, aws: &SdkConfig) -> Option<Self> {
+        let verdict = |answer: &Answer| {
+            verdict(answer.status().as_u16(), answer.retry_after(), &code(answer), answer.body())
+        };
+        Some(Self { poster: Poster::new(client, endpoint, SERVICE, verdict, aws)? })
     }
 
     /// Sends the documents of one call, in parts if X-Ray refuses the call for its content. A document that X-Ray refuses
@@ -46,53 +52,47 @@ impl Segments {
             if part.is_empty() {
                 continue;
             }
-            let problem = match self.call(&part, deadline).await {
-                Ok(entries) => {
-                    let sorted = sort_out(part, &entries);
+            let judged = self.poster.post(&HEADERS, body(&part).into(), deadline).await?;
+            match judged.outcome {
+                Outcome::Stored => {
+                    let sorted = sort_out(part, &unprocessed(judged.answer.body()).unwrap_or_default());
                     tally.segments += sorted.taken;
                     parts.push(refuse(sorted.refused, tally));
-                    part = sorted.again;
-                    if part.is_empty() {
-                        continue;
-                    }
-                    "documents throttled".to_owned()
+                    parts.push(throttled(sorted.again, &mut backoff).await?);
                 }
-                Err(Failure::Passing(problem)) => problem,
-                Err(Failure::Misconfigured(problem)) => return Err(PutError::Misconfigured(problem)),
-                Err(Failure::Content(code)) if part.len() > 1 => {
+                Outcome::Split if part.len() > 1 => {
+                    let code = code(&judged.answer);
                     info!(code, documents = part.len(), "X-Ray refused a call: sending it in halves");
                     let second = part.split_off(part.len() / 2);
                     parts.extend([second, part]); // the first is popped first
-                    continue;
                 }
-                Err(Failure::Content(code)) => {
+                Outcome::Split | Outcome::Rejected => {
+                    let code = code(&judged.answer);
+                    let code =
+                        if code.is_empty() { judged.answer.status().as_str().to_owned() } else { code };
                     let refused = part.into_iter().map(|document| Refused::new(&code, document));
                     parts.push(refuse(refused.collect(), tally));
-                    continue;
                 }
-            };
-            if !backoff.wait(None).await {
-                return Err(PutError::OutOfTime(problem));
             }
-            info!(retries = backoff.retries(), documents = part.len(), problem, "sending to X-Ray again");
-            parts.push(part);
         }
         Ok(())
     }
+}
 
-    async fn call(
-        &self,
-        documents: &[Document],
-        deadline: Deadline,
-    ) -> Result<Vec<UnprocessedTraceSegment>, Failure> {
-        let texts = documents.iter().map(|document| document.json.clone()).collect();
-        let call = self.client.put_trace_segments().set_trace_segment_documents(Some(texts)).send();
-        match timeout_at(deadline.at(), call).await {
-            Ok(Ok(answer)) => Ok(answer.unprocessed_trace_segments.unwrap_or_default()),
-            Ok(Err(error)) => Err(Failure::new(&error)),
-            Err(_) => Err(Failure::Passing("no answer in time".to_owned())),
+fn code(answer: &Answer) -> String {
+    error_code(answer.header("x-amzn-errortype"), answer.body())
+}
+
+/// Waits until documents that X-Ray throttled may go again.
+async fn throttled(again: Vec<Document>, backoff: &mut Backoff) -> Result<Vec<Document>, PutError> {
+    let problem = "documents throttled";
+    if !again.is_empty() {
+        if !backoff.wait(None).await {
+            return Err(PutError::OutOfTime(problem.to_owned()));
         }
+        info!(retries = backoff.retries(), documents = again.len(), problem, "sending to X-Ray again");
     }
+    Ok(again)
 }
 
 /// What became of the documents of a call that went through.
@@ -140,19 +140,19 @@ fn refuse(refused: Vec<Refused>, tally: &mut Tally) -> Vec<Document> {
 
 /// Parts the documents of a call by what its answer says of them. A throttled entry that names no document could be any:
 /// then all that the answer doesn't name go again, since X-Ray overwrites what it has.
-fn sort_out(documents: Vec<Document>, entries: &[UnprocessedTraceSegment]) -> Sorted {
+fn sort_out(documents: Vec<Document>, entries: &[Unprocessed]) -> Sorted {
     let sent = documents.len();
     let (mut throttled, mut refused, mut any) = (HashSet::new(), Vec::new(), false);
     let mut named: HashMap<&str, usize> = HashMap::new();
     for entry in entries {
-        let code = entry.error_code().unwrap_or("unknown");
-        let retry = unprocessed(code) == Verdict::Retry;
-        match entry.id() {
+        let code = entry.error_code.as_deref().unwrap_or("unknown");
+        let retry = entry.is_throttled();
+        match entry.id.as_deref() {
             Some(id) if retry => _ = throttled.insert(id),
             None if retry => any = true,
             id => {
                 named.extend(id.map(|id| (id, refused.len())));
-                let detail = entry.message().unwrap_or_default().to_owned();
+                let detail = entry.message.clone().unwrap_or_default();
                 refused.push(Refused { code: code.to_owned(), detail, document: None });
             }
         }
@@ -171,51 +171,6 @@ fn sort_out(documents: Vec<Document>, entries: &[UnprocessedTraceSegment]) -> So
     Sorted { taken, refused, again }
 }
 
-/// A call that failed as a whole.
-#[derive(Debug, PartialEq, Eq)]
-enum Failure {
-    /// A later attempt may succeed.
-    Passing(String),
-    /// It is about the documents; the code.
-    Content(String),
-    /// It is about us.
-    Misconfigured(String),
-}
-
-impl Failure {
-    fn new(error: &SdkError<PutTraceSegmentsError, HttpResponse>) -> Self {
-        let text = DisplayErrorContext(error).to_string();
-        match error {
-            SdkError::ConstructionFailure(_) => Self::Misconfigured(text),
-            SdkError::ServiceError(service) => {
-                Self::of_answer(service.raw().status().as_u16(), service.err().code(), text)
-            }
-            SdkError::ResponseError(response) => {
-                Self::of_answer(response.raw().status().as_u16(), None, text)
-            }
-            _ => Self::Passing(text),
-        }
-    }
-
-    /// By status, and by code where one status means several things.
-    fn of_answer(status: u16, code: Option<&str>, text: String) -> Self {
-        let code = code.unwrap_or_default();
-        match status {
-            429 | 500..=599 => Self::Passing(text),
-            _ if code.contains("Throttl") => Self::Passing(text),
-            413 => Self::Content("413".to_owned()),
-            400 if code.is_empty()
-                || code.starts_with("InvalidRequest")
-                || code.starts_with("Validation") =>
-            {
-                Self::Content(if code.is_empty() { "400".to_owned() } else { code.to_owned() })
-            }
-            200..=299 => Self::Passing(text), // unreadable: a proxy, or cut off
-            _ => Self::Misconfigured(text),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,11 +180,11 @@ mod tests {
         ids.iter().map(one).collect()
     }
 
-    fn entry(id: Option<&str>, code: &str) -> UnprocessedTraceSegment {
-        UnprocessedTraceSegment::builder().set_id(id.map(Into::into)).error_code(code).build()
+    fn entry(id: Option<&str>, code: &str) -> Unprocessed {
+        Unprocessed { id: id.map(Into::into), error_code: Some(code.into()), message: None }
     }
 
-    fn sorted(entries: &[UnprocessedTraceSegment]) -> (u64, Vec<String>, Vec<String>) {
+    fn sorted(entries: &[Unprocessed]) -> (u64, Vec<String>, Vec<String>) {
         let sorted = sort_out(documents(&["a", "b", "c", "d"]), entries);
         let refused = sorted.refused.into_iter().map(|refused| refused.code).collect();
         (sorted.taken, refused, sorted.again.into_iter().map(|document| document.id).collect())
@@ -246,23 +201,5 @@ mod tests {
             sorted(&nameless),
             (0, vec!["InvalidName".into()], vec!["b".into(), "c".into(), "d".into()])
         );
-    }
-
-    #[test]
-    fn a_failed_call_is_passing_or_about_the_content_or_about_us() {
-        let failure = |status, code| Failure::of_answer(status, code, String::new());
-        let passing = Failure::Passing(String::new());
-        let about_us = Failure::Misconfigured(String::new());
-        assert_eq!(failure(503, None), passing);
-        assert_eq!(failure(429, Some("ThrottledException")), passing);
-        assert_eq!(failure(400, Some("ThrottlingException")), passing);
-        assert_eq!(
-            failure(400, Some("InvalidRequestException")),
-            Failure::Content("InvalidRequestException".into())
-        );
-        assert_eq!(failure(413, None), Failure::Content("413".into()));
-        assert_eq!(failure(403, Some("AccessDeniedException")), about_us);
-        assert_eq!(failure(400, Some("UnrecognizedClientException")), about_us);
-        assert_eq!(failure(404, None), about_us);
     }
 }

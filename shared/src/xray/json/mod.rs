@@ -15,19 +15,26 @@ pub(super) use native::{Native, NativeMap, as_text, sort_keep_last};
 /// What can be written as JSON.
 pub(super) trait Json {
     /// Appends it to `out`.
-    fn write(&self, out: &mut String);
+    fn write(&self, out: &mut Vec<u8>);
 }
 
 /// `value` as JSON.
 pub(super) fn json(value: &(impl Json + ?Sized)) -> String {
-    let mut out = String::new();
+    let mut out = Vec::new();
     value.write(&mut out);
-    out
+    utf8(out)
+}
+
+/// What was written, as text.
+pub(super) fn utf8(json: Vec<u8>) -> String {
+    String::from_utf8(json).unwrap_or_default() // never another: whole texts and ASCII are all that is written
 }
 
 /// The bytes of `value` as JSON.
 pub(super) fn length(value: &(impl Json + ?Sized)) -> usize {
-    json(value).len()
+    let mut out = Vec::new();
+    value.write(&mut out);
+    out.len()
 }
 
 /// What is JSON already, to be copied.
@@ -35,25 +42,25 @@ pub(super) fn length(value: &(impl Json + ?Sized)) -> usize {
 pub(super) struct Raw<'a>(pub(super) &'a str);
 
 impl Json for Raw<'_> {
-    fn write(&self, out: &mut String) {
-        out.push_str(self.0);
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.0.as_bytes());
     }
 }
 
 /// An object on its way.
 pub(super) struct Object<'o> {
-    out: &'o mut String,
+    out: &'o mut Vec<u8>,
     is_empty: bool,
 }
 
 impl<'o> Object<'o> {
-    pub(super) fn begin(out: &'o mut String) -> Self {
-        out.push('{');
+    pub(super) fn begin(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'{');
         Self::open(out)
     }
 
     /// Without its brackets, to be copied into other objects.
-    pub(super) fn open(out: &'o mut String) -> Self {
+    pub(super) fn open(out: &'o mut Vec<u8>) -> Self {
         Self { out, is_empty: true }
     }
 
@@ -61,9 +68,9 @@ impl<'o> Object<'o> {
     #[inline]
     pub(super) fn field(&mut self, name: &'static str, value: &(impl Json + ?Sized)) -> &mut Self {
         self.comma();
-        self.out.push('"');
-        self.out.push_str(name);
-        self.out.push_str("\":");
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
         value.write(self.out);
         self
     }
@@ -81,119 +88,119 @@ impl<'o> Object<'o> {
     pub(super) fn entry(&mut self, key: &str, value: &(impl Json + ?Sized)) -> &mut Self {
         self.comma();
         text::write(key, self.out);
-        self.out.push(':');
+        self.out.push(b':');
         value.write(self.out);
         self
     }
 
     /// Entries that are JSON already: all between the brackets of an object. There has to be one at least.
-    pub(super) fn entries(&mut self, json: &str) -> &mut Self {
+    pub(super) fn entries(&mut self, json: &[u8]) -> &mut Self {
         self.comma();
-        self.out.push_str(json);
+        self.out.extend_from_slice(json);
         self
     }
 
     pub(super) fn end(&mut self) {
-        self.out.push('}');
+        self.out.push(b'}');
     }
 
     #[inline]
     fn comma(&mut self) {
         if !std::mem::replace(&mut self.is_empty, false) {
-            self.out.push(',');
+            self.out.push(b',');
         }
     }
 }
 
 /// A list of them.
-fn write_list<T: Json>(items: impl Iterator<Item = T>, out: &mut String) {
-    out.push('[');
+fn write_list<T: Json>(items: impl Iterator<Item = T>, out: &mut Vec<u8>) {
+    out.push(b'[');
     for (at, item) in items.enumerate() {
         if at > 0 {
-            out.push(',');
+            out.push(b',');
         }
         item.write(out);
     }
-    out.push(']');
+    out.push(b']');
 }
 
 impl<T: Json + ?Sized> Json for &T {
     #[inline]
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         (**self).write(out);
     }
 }
 
 impl<T: Json> Json for Vec<T> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         self.as_slice().write(out);
     }
 }
 
 impl<T: Json> Json for [T] {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         write_list(self.iter(), out);
     }
 }
 
 /// None is null.
 impl<T: Json> Json for Option<T> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         match self {
             Some(value) => value.write(out),
-            None => out.push_str("null"),
+            None => out.extend_from_slice(b"null"),
         }
     }
 }
 
 impl Json for str {
     #[inline]
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         text::write(self, out);
     }
 }
 
 impl Json for Cow<'_, str> {
     #[inline]
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         text::write(self, out);
     }
 }
 
 impl Json for bool {
     #[inline]
-    fn write(&self, out: &mut String) {
-        out.push_str(if *self { "true" } else { "false" });
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(if *self { b"true" } else { b"false" });
     }
 }
 
 impl Json for i64 {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         number::write_int(*self, out);
     }
 }
 
 impl Json for u64 {
-    fn write(&self, out: &mut String) {
-        number::write_int(*self, out);
+    fn write(&self, out: &mut Vec<u8>) {
+        number::write_unsigned(*self, out);
     }
 }
 
 impl Json for f64 {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         number::write(*self, out);
     }
 }
 
 /// JSON that came as such. Its real numbers get the form that all have here.
 impl Json for Value {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Null => out.push_str("null"),
+            Self::Null => out.extend_from_slice(b"null"),
             Self::Bool(bool) => bool.write(out),
             Self::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
                 Some(double) => double.write(out),
-                None => out.push_str(&number.to_string()),
+                None => out.extend_from_slice(number.to_string().as_bytes()),
             },
             Self::String(text) => text.as_str().write(out),
             Self::Array(values) => values.as_slice().write(out),
@@ -203,7 +210,7 @@ impl Json for Value {
 }
 
 impl Json for serde_json::Map<String, Value> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         let mut object = Object::begin(out);
         for (key, value) in self {
             object.entry(key, value);
@@ -218,18 +225,18 @@ mod tests {
 
     #[test]
     fn objects_and_lists_are_compact() {
-        let mut out = String::new();
+        let mut out = Vec::new();
         let mut object = Object::begin(&mut out);
         object
             .field("a", "x")
             .some("b", Some(&7_i64))
             .some("c", None::<&str>)
             .entry("\"", &[true, false][..]);
-        object.entries(r#""d":1,"e":2"#).field("f", &None::<bool>).end();
-        assert_eq!(out, r#"{"a":"x","b":7,"\"":[true,false],"d":1,"e":2,"f":null}"#);
-        let mut out = String::new();
+        object.entries(br#""d":1,"e":2"#).field("f", &None::<bool>).end();
+        assert_eq!(utf8(out), r#"{"a":"x","b":7,"\"":[true,false],"d":1,"e":2,"f":null}"#);
+        let mut out = Vec::new();
         Object::begin(&mut out).end();
-        assert_eq!(out, "{}");
+        assert_eq!(out, b"{}");
     }
 
     #[test]

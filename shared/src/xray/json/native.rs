@@ -11,9 +11,9 @@ use crate::otlp::view::values::{Attribute, Value};
 pub(in super::super) struct Native<'a>(pub(in super::super) Option<&'a Value<'a>>);
 
 impl Json for Native<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         match self.0 {
-            None => out.push_str("null"),
+            None => out.extend_from_slice(b"null"),
             Some(Value::String(text)) => text.write(out),
             Some(Value::Bool(bool)) => bool.write(out),
             Some(Value::Int(int)) => int.write(out),
@@ -49,7 +49,7 @@ pub(in super::super) fn as_text<'a>(value: Option<&Value<'a>>) -> Cow<'a, str> {
 pub(in super::super) struct NativeMap<'a>(pub(in super::super) &'a [Attribute<'a>]);
 
 impl Json for NativeMap<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         let mut entries: Vec<_> = self.0.iter().map(|entry| (entry.key, &entry.value)).collect();
         sort_keep_last(&mut entries);
         let mut object = Object::begin(out);

@@ -108,7 +108,7 @@ impl<'a> Metadata<'a> {
 }
 
 impl Json for Metadata<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         let mut object = Object::begin(out);
         if let Some(default) = &self.default {
             object.field("default", &Entries(default));
@@ -126,7 +126,7 @@ impl Json for Metadata<'_> {
 struct Entries<'s, 'a>(&'s [(Cow<'a, str>, Entry<'a>)]);
 
 impl Json for Entries<'_, '_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         let mut object = Object::begin(out);
         for (key, entry) in self.0 {
             match entry {
@@ -139,7 +139,7 @@ impl Json for Entries<'_, '_> {
 }
 
 impl Json for Entry<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Attribute(value) => Native(Some(value)).write(out),
             Self::Json(value) => value.write(out),

@@ -23,6 +23,9 @@ use bytes::Bytes;
 
 use super::NamedSpan;
 
+/// Where the endpoint is, on X-Ray's address.
+pub const PATH: &str = "/v1/traces";
+
 /// The headers of every request, but for those that the sender fills in.
 pub const HEADERS: [(&str, &str); 2] =
     [("content-type", "application/x-protobuf"), ("content-encoding", "gzip")];
