@@ -3,14 +3,43 @@
 use siphon_core::{
     otlp::{Resource, Span},
     wire::Kind,
+    xray::HEADERS,
 };
 
 use super::world::{
     ENOUGH, SHORT, World,
     agent::{arn, attribute, span},
+    header,
     logs::Logs,
     otlp, seconds_ago, xray,
 };
+
+#[tokio::test]
+async fn a_call_is_the_one_that_the_aws_sdk_makes() {
+    let world = World::new().await;
+    let text = "\"quoted\", \\, größe 🦀 \u{1}\u{7f}\u{2028} <b>\n";
+    world.agent.spans_of(None, vec![Span { attributes: vec![attribute("text", text)], ..span(1) }, span(2)]);
+    world.scrape(ENOUGH).await;
+    let take_one = || world.xray.edit(|state| state.requests.pop().unwrap());
+    let (ours, our_body) = take_one();
+    let documents: serde_json::Value = serde_json::from_slice(&our_body).unwrap();
+    let documents = documents["TraceSegmentDocuments"].as_array().unwrap();
+
+    let mut call = aws_sdk_xray::Client::new(&world.aws).put_trace_segments();
+    for document in documents {
+        call = call.trace_segment_documents(document.as_str().unwrap());
+    }
+    call.send().await.unwrap();
+    let (theirs, their_body) = take_one();
+    assert_eq!(our_body, their_body);
+    assert_eq!((&ours.method, &ours.uri), (&theirs.method, &theirs.uri));
+    for name in ["content-type", "content-length", "host", "x-amz-security-token"] {
+        assert_eq!(header(&ours, name), header(&theirs, name), "{name}");
+    }
+    for (name, _) in HEADERS.iter().chain(&[("host", ""), ("x-amz-date", ""), ("x-amz-security-token", "")]) {
+        assert!(header(&ours, "authorization").contains(name), "{name} is signed");
+    }
+}
 
 #[tokio::test]
 async fn a_name_that_x_ray_refuses_goes_again_cleaned() {

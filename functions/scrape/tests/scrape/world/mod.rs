@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use aws_config::Region;
+use aws_config::{Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use bytes::Bytes;
@@ -48,6 +48,8 @@ pub(crate) struct World {
     pub(crate) prometheus: Prometheus,
     pub(crate) xray: XRay,
     pub(crate) otlp: Otlp,
+    /// What the AWS SDK would call X-Ray with.
+    pub(crate) aws: SdkConfig,
     context: Context,
 }
 
@@ -76,7 +78,7 @@ impl World {
             .load()
             .await;
         let context = Context::new(config.unwrap(), &aws).unwrap();
-        Self { agent, prometheus, xray, otlp, context }
+        Self { agent, prometheus, xray, otlp, aws, context }
     }
 
     /// One invocation over this world's agent.

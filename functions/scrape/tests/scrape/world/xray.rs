@@ -30,6 +30,8 @@ pub(crate) struct State {
     pub(crate) replies: VecDeque<Reply>,
     /// Documents of each call.
     pub(crate) calls: Vec<usize>,
+    /// The calls as they came.
+    pub(crate) requests: Vec<(Parts, Bytes)>,
     /// Id -> how often it was taken.
     pub(crate) documents: BTreeMap<String, u32>,
     /// Id -> name that it was last taken under.
@@ -74,6 +76,7 @@ impl State {
     fn respond(&mut self, head: &Parts, body: Bytes) -> Option<Answer> {
         assert_eq!(head.uri.path(), "/TraceSegments");
         assert!(header(head, "authorization").contains("/eu-west-1/xray/aws4_request"));
+        self.requests.push((head.clone(), body.clone()));
         let body: Value = serde_json::from_slice(&body).unwrap();
         let texts =
             body["TraceSegmentDocuments"].as_array().unwrap().iter().map(|text| text.as_str().unwrap());
