@@ -51,10 +51,10 @@ fn read(name: &str) -> Vec<u8> {
 }
 
 fn parsed(document: &xray::Document) -> Value {
-    let json: Value = serde_json::from_str(&document.json).unwrap();
+    let json: Value = serde_json::from_str(&document.json()).unwrap();
     assert_eq!(
         (json["id"].as_str(), json["trace_id"].as_str()),
-        (Some(&*document.id), Some(&*document.trace_id))
+        (Some(document.id.as_str()), Some(document.trace_id.as_str()))
     );
     json
 }

@@ -1,6 +1,6 @@
 //! `ExportTraceServiceRequest`: the agent's check, documents, and requests to the OTLP endpoint.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, slice};
 
 use bytes::Bytes;
 use prost::Message;
@@ -51,14 +51,17 @@ fn documents(bytes: &[u8], plain: &[u8], spans: u64, options: &xray::Options) {
 
 /// What X-Ray demands of every document.
 fn check_document(document: &Document) {
-    assert!(document.json.len() <= MAX_DOCUMENT_BYTES, "{} bytes", document.json.len());
-    let json: Json = serde_json::from_str(&document.json).expect("a document is JSON");
+    let text = document.json();
+    assert!(text.len() <= MAX_DOCUMENT_BYTES, "{} bytes", text.len());
+    let json: Json = serde_json::from_str(&text).expect("a document is JSON");
+    let body: Json = serde_json::from_slice(&xray::body(slice::from_ref(document))).expect("a call is JSON");
+    assert_eq!(body["TraceSegmentDocuments"][0], text.as_str());
+    let (id, trace_id) = (document.id.as_str(), document.trace_id.as_str());
     let is_hex = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    assert!(document.id.len() == 16 && is_hex(&document.id), "{}", document.id);
-    assert_eq!(json["id"], document.id.as_str());
-    assert_eq!(json["trace_id"], document.trace_id.as_str());
-    let parts: Vec<_> = document.trace_id.split('-').map(str::len).collect();
-    assert_eq!(parts, [1, 8, 24], "{}", document.trace_id);
+    assert!(id.len() == 16 && is_hex(id), "{id}");
+    assert_eq!((json["id"].as_str(), json["trace_id"].as_str()), (Some(id), Some(trace_id)));
+    let parts: Vec<_> = trace_id.split('-').map(str::len).collect();
+    assert_eq!(parts, [1, 8, 24], "{trace_id}");
     let name = json["name"].as_str().expect("a segment has a name");
     assert!((1..=200).contains(&name.chars().count()), "{name:?}");
     // Any numbers: both are the application's.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Options;
-use super::json::{Json, Native, Object, json, length, sort_keep_last};
+use super::json::{Json, Native, Object, Written, json, length, sort_keep_last};
 use super::metadata::{Entry, JsonObject, Metadata, RESOURCE};
 use super::shorten::largest;
 use crate::otlp::view::values::{Attribute, Value};
@@ -47,7 +47,7 @@ pub(super) struct ResourceAttributes<'a> {
 struct ResourceAttribute<'a> {
     key: String,
     value: Value<'a>,
-    json: String,
+    written: Written,
     /// Whether the settings make it an annotation.
     indexed: bool,
 }
@@ -59,8 +59,9 @@ impl<'a> ResourceAttributes<'a> {
         let index = Index { options, asked: Vec::new() };
         let attribute = |(key, value): (&str, &Option<Value<'a>>)| {
             let (key, value) = (format!("{RESOURCE}{key}"), value.clone()?);
-            let (json, indexed) = (json(&Native(Some(&value))), is_scalar(&value) && index.has(&key));
-            Some(ResourceAttribute { key, value, json, indexed })
+            let indexed = is_scalar(&value) && index.has(&key);
+            let written = Written::of(&Native(Some(&value)));
+            Some(ResourceAttribute { key, value, written, indexed })
         };
         let mut all = Self { list: entries.into_iter().filter_map(attribute).collect(), ..Self::default() };
         let mut metadata = Vec::new();
@@ -93,7 +94,7 @@ impl ResourceAttribute<'_> {
     }
 
     fn entry(&self) -> (Cow<'_, str>, Entry<'_>) {
-        (Cow::Borrowed(&self.key), Entry::Written(&self.json))
+        (Cow::Borrowed(&self.key), Entry::Written(&self.written))
     }
 }
 

@@ -147,7 +147,10 @@ mod tests {
         ] {
             assert_eq!(verdict(status, None, code, b"{}"), want, "{status} {code}");
         }
-        assert_eq!(verdict(429, Some("3"), "", b""), Retry { after: Some(RetryAfter::In(Duration::from_secs(3))) });
+        assert_eq!(
+            verdict(429, Some("3"), "", b""),
+            Retry { after: Some(RetryAfter::In(Duration::from_secs(3))) }
+        );
         assert_eq!(verdict(200, None, "", b"<html>"), passing, "a proxy, or cut off");
     }
 

@@ -2,7 +2,6 @@
 //! (<https://docs.aws.amazon.com/xray/latest/api/API_PutTraceSegments.html>).
 
 use super::Document;
-use super::json::{Json, Object};
 
 /// Where calls go, on X-Ray's address.
 pub const PATH: &str = "/TraceSegments";
@@ -17,7 +16,7 @@ pub const MAX_DOCUMENTS: usize = 50;
 pub const MAX_DOCUMENT_BYTES: usize = 64_000;
 
 /// The most bytes of documents in one call. X-Ray documents no limit; a call of this size is sent well within
-/// a client's usual time even where every quote in it is escaped.
+/// a client's usual time.
 const MAX_CALL_BYTES: usize = 1_000_000;
 
 /// The documents in order, in as few calls as the limits allow. A document that is over the limit by itself gets a
@@ -34,23 +33,23 @@ pub fn calls(documents: &[Document]) -> impl Iterator<Item = &[Document]> {
 /// The body of one call: documents are texts in it.
 #[must_use]
 pub fn body(documents: &[Document]) -> Vec<u8> {
-    // About one byte in eight is a quote, which takes two.
-    let bytes: usize = documents.iter().map(|document| document.json.len() + 3).sum();
-    let mut body = Vec::with_capacity(64 + bytes + bytes / 4);
-    Object::begin(&mut body).field("TraceSegmentDocuments", documents).end();
-    body
-}
-
-impl Json for Document {
-    fn write(&self, out: &mut Vec<u8>) {
-        self.json.as_str().write(out);
+    let (begin, end) = (br#"{"TraceSegmentDocuments":["#, b"]}");
+    let bytes = documents.iter().map(|document| document.text.len() + 3);
+    let mut body = Vec::with_capacity(begin.len() + bytes.sum::<usize>() + end.len());
+    body.extend_from_slice(begin);
+    for (at, document) in documents.iter().enumerate() {
+        body.extend_from_slice(if at > 0 { b",\"" } else { b"\"" });
+        body.extend_from_slice(&document.text);
+        body.push(b'"');
     }
+    body.extend_from_slice(end);
+    body
 }
 
 fn first_call(documents: &[Document]) -> usize {
     let mut bytes = 0;
     let fits = documents.iter().take(MAX_DOCUMENTS).take_while(|document| {
-        bytes += document.json.len();
+        bytes += document.text.len();
         bytes <= MAX_CALL_BYTES
     });
     fits.count().max(1).min(documents.len())
@@ -58,10 +57,13 @@ fn first_call(documents: &[Document]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::{SegmentId, TraceId, json::Written};
     use super::*;
 
     fn document(bytes: usize) -> Document {
-        Document { id: String::new(), trace_id: String::new(), json: "x".repeat(bytes) }
+        Document { id: SegmentId::new([1; 8]), trace_id: TraceId::new([2; 16]), text: vec![b'x'; bytes] }
     }
 
     fn sizes(documents: &[Document]) -> Vec<usize> {
@@ -83,10 +85,10 @@ mod tests {
 
     #[test]
     fn a_body_carries_documents_as_texts() {
-        let documents = ["{\"name\":\"a \\\\ b\",\"é\":1}", "{}"]
-            .map(|json| Document { json: json.into(), ..document(0) });
-        let want = r#"{"TraceSegmentDocuments":["{\"name\":\"a \\\\ b\",\"é\":1}","{}"]}"#;
-        assert_eq!(str::from_utf8(&body(&documents)), Ok(want));
+        let documents = [json!({ "name": "a \\ \"b\"", "é": 1 }), json!({})];
+        let want = json!({ "TraceSegmentDocuments": documents.each_ref().map(Value::to_string) });
+        let written = documents.map(|json| Document { text: Written::of(&json).into_bytes(), ..document(0) });
+        assert_eq!(body(&written), want.to_string().as_bytes());
         assert_eq!(body(&[]), br#"{"TraceSegmentDocuments":[]}"#);
     }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::annotations::Annotations;
 use super::ids::{SegmentId, TraceId};
-use super::json::{Json, NativeMap, Object, Raw};
+use super::json::{Json, NativeMap, Object, Written};
 use super::metadata::Metadata;
 
 /// A segment, or a subsegment sent by itself.
@@ -14,7 +14,7 @@ pub(super) struct Segment<'a> {
     pub(super) id: SegmentId,
     /// Seconds since the epoch, as all times here.
     pub(super) start_time: f64,
-    pub(super) service: Option<Raw<'a>>,
+    pub(super) service: Option<&'a Written>,
     pub(super) origin: Option<&'static str>,
     pub(super) user: Option<&'a str>,
     pub(super) links: Vec<Link<'a>>,
@@ -46,7 +46,7 @@ impl Json for Segment<'_> {
             .field("name", &self.name)
             .field("id", &self.id)
             .field("start_time", &self.start_time)
-            .some("service", self.service.as_ref())
+            .some("service", self.service)
             .some("origin", self.origin)
             .some("user", self.user)
             .some("links", non_empty(&self.links))

@@ -38,13 +38,15 @@ fn fixed<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
     if bytes.is_empty() { Some([0; N]) } else { bytes.try_into().ok() }
 }
 
-/// A trace id as X-Ray writes it: `1-`, 8 digits, `-`, 24 digits
+/// A trace id as X-Ray writes it: `1-`, 8 hex digits, `-`, 24 hex digits
 /// (<https://docs.aws.amazon.com/xray/latest/devguide/xray-api-segmentdocuments.html>).
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct TraceId([u8; 35]);
+pub struct TraceId([u8; 35]);
 
 impl TraceId {
-    pub(super) fn new(id: [u8; 16]) -> Self {
+    /// The text of an id.
+    #[must_use]
+    pub fn new(id: [u8; 16]) -> Self {
         let mut text = *b"1-00000000-000000000000000000000000";
         let (time, unique) = id.split_at(4);
         if let Some(([_, _, time_digits @ .., _], unique_digits)) = text.split_first_chunk_mut::<11>() {
@@ -54,23 +56,29 @@ impl TraceId {
         Self(text)
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    /// The id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
 /// A segment id as X-Ray writes it: 16 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct SegmentId([u8; 16]);
+pub struct SegmentId([u8; 16]);
 
 impl SegmentId {
-    pub(super) fn new(id: [u8; 8]) -> Self {
+    /// The text of an id.
+    #[must_use]
+    pub fn new(id: [u8; 8]) -> Self {
         let mut digits = [0; 16];
         put_hex(&id, &mut digits);
         Self(digits)
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    /// The id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -84,6 +92,12 @@ impl Json for TraceId {
 impl Json for SegmentId {
     fn write(&self, out: &mut Vec<u8>) {
         self.as_str().write(out);
+    }
+}
+
+impl fmt::Debug for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -49,6 +49,7 @@ use std::collections::BTreeSet;
 
 pub use answer::{Unprocessed, Verdict, error_code, unprocessed, verdict};
 pub use batch::{HEADERS, MAX_DOCUMENT_BYTES, MAX_DOCUMENTS, PATH, body, calls};
+pub use ids::{SegmentId, TraceId};
 pub use rename::renamed;
 
 pub use translator::Translator;
@@ -70,12 +71,20 @@ pub struct Options {
 /// A segment document, ready for PutTraceSegments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// The segment's id: 16 hex digits.
-    pub id: String,
-    /// The trace's id as X-Ray writes it: `1-`, 8 hex digits, `-`, 24 hex digits.
-    pub trace_id: String,
+    /// The segment's id.
+    pub id: SegmentId,
+    /// The trace's id.
+    pub trace_id: TraceId,
+    /// As it is in a [`body`].
+    text: Vec<u8>,
+}
+
+impl Document {
     /// The document, at most [`MAX_DOCUMENT_BYTES`].
-    pub json: String,
+    #[must_use]
+    pub fn json(&self) -> String {
+        json::plain(&self.text)
+    }
 }
 
 /// Spans that became no documents, by reason.
@@ -230,11 +239,12 @@ mod tests {
             let attributes = vec![pair("k", Value::String(text))];
             documents(&request(vec![Span { attributes, ..span(1) }]))
         };
-        let empty = of_size(0).documents[0].json.len();
+        let length = |translation: &Translation| translation.documents[0].json().len();
+        let empty = length(&of_size(0));
         let whole = of_size(MAX_DOCUMENT_BYTES - empty);
-        assert_eq!((whole.documents[0].json.len(), whole.shortened), (MAX_DOCUMENT_BYTES, 0));
+        assert_eq!((length(&whole), whole.shortened), (MAX_DOCUMENT_BYTES, 0));
         let shortened = of_size(MAX_DOCUMENT_BYTES - empty + 1);
-        let json: serde_json::Value = serde_json::from_str(&shortened.documents[0].json).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&shortened.documents[0].json()).unwrap();
         assert_eq!(json["metadata"]["default"]["k"].as_str().map(str::len), Some(16_000));
         assert_eq!(json["metadata"]["siphon"]["truncated"], serde_json::json!(["metadata.default.k"]));
         assert_eq!((shortened.shortened, shortened.dropped), (1, vec![]));
@@ -249,6 +259,6 @@ mod tests {
             r#""end_time":1.5,"fault":false,"error":false,"throttle":false,"aws":{"xray":{"auto_instrumentation":false}},"#,
             r#""metadata":{"default":{"n":"NaN"}}}"#
         );
-        assert_eq!(documents(&request(vec![span])).documents[0].json, expected);
+        assert_eq!(documents(&request(vec![span])).documents[0].json(), expected);
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::Document;
 use super::batch::MAX_DOCUMENT_BYTES;
-use super::json::json as text;
+use super::json::{Written, plain_length};
 use super::names::cleaned;
 
 /// The document under its name without the characters that X-Ray does not take; the name as it was is kept as
@@ -17,7 +17,7 @@ use super::names::cleaned;
 /// minds.
 #[must_use]
 pub fn renamed(document: &Document) -> Option<Document> {
-    let mut json: Map<String, Value> = serde_json::from_str(&document.json).ok()?;
+    let mut json: Map<String, Value> = serde_json::from_str(&document.json()).ok()?;
     let name = json.get("name")?.as_str()?.to_owned();
     let clean = cleaned(&name);
     if clean == name {
@@ -26,9 +26,10 @@ pub fn renamed(document: &Document) -> Option<Document> {
     json.insert("name".to_owned(), clean.into());
     let bare = json.clone();
     object(object(&mut json, "metadata")?, "siphon")?.insert("name".to_owned(), name.clone().into());
-    let fits = |json: &String| json.len() <= MAX_DOCUMENT_BYTES;
-    let json = Some(text(&json)).filter(fits).unwrap_or_else(|| text(&bare));
-    Some(Document { json, id: document.id.clone(), trace_id: document.trace_id.clone() })
+    let text = |json| Written::of(json).into_bytes();
+    let fits = |text: &Vec<u8>| plain_length(text) <= MAX_DOCUMENT_BYTES;
+    let text = Some(text(&json)).filter(fits).unwrap_or_else(|| text(&bare));
+    Some(Document { text, ..*document })
 }
 
 /// The object under `key`, made if there is none.
@@ -38,10 +39,13 @@ fn object<'a>(json: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Map
 
 #[cfg(test)]
 mod tests {
+    use super::super::{SegmentId, TraceId};
     use super::*;
 
     fn document(json: &str) -> Document {
-        Document { id: "70de5b6f19ff9a0a".into(), trace_id: "1-2-3".into(), json: json.into() }
+        let quoted = serde_json::to_string(json).unwrap();
+        let text = quoted[1..quoted.len() - 1].into();
+        Document { id: SegmentId::new([1; 8]), trace_id: TraceId::new([2; 16]), text }
     }
 
     #[test]
@@ -53,7 +57,7 @@ mod tests {
             r#"{"id":"70de5b6f19ff9a0a","metadata":{"siphon":{"name":"a<b>, c"}},"#,
             r#""name":"ab c","start_time":1795400000.2499998}"#
         );
-        assert_eq!(renamed, Document { json: want.into(), ..refused });
+        assert_eq!(renamed, document(want));
     }
 
     #[test]
@@ -61,7 +65,7 @@ mod tests {
         let refused = document(r#"{"name":"$","metadata":{"default":{"a":1},"siphon":{"truncated":["x"]}}}"#);
         let want =
             r#"{"metadata":{"default":{"a":1},"siphon":{"name":"$","truncated":["x"]}},"name":"span"}"#;
-        assert_eq!(renamed(&refused).unwrap().json, want);
+        assert_eq!(renamed(&refused).unwrap().json(), want);
     }
 
     #[test]
@@ -75,7 +79,7 @@ mod tests {
     fn a_full_document_loses_its_old_name() {
         let filler = "x".repeat(MAX_DOCUMENT_BYTES - 40);
         let refused = document(&format!(r#"{{"name":"(a)","metadata":{{"d":{{"x":"{filler}"}}}}}}"#));
-        let json = renamed(&refused).unwrap().json;
+        let json = renamed(&refused).unwrap().json();
         assert!(
             json.len() <= MAX_DOCUMENT_BYTES && json.ends_with(r#","name":"a"}"#) && !json.contains("(a)")
         );

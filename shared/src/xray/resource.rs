@@ -3,7 +3,7 @@
 use super::Options;
 use super::annotations::ResourceAttributes;
 use super::attributes::{find, item, text};
-use super::json::{Object, utf8};
+use super::json::{Json, Object, Written};
 use super::origin::origin;
 use super::place::Place;
 use crate::otlp::view::values::{Attribute, Value};
@@ -16,7 +16,7 @@ pub(super) struct Resource<'a> {
     /// `telemetry.sdk.language`, or empty.
     pub(super) language: &'a str,
     /// The service's block.
-    pub(super) service: Option<String>,
+    pub(super) service: Option<Written>,
     pub(super) origin: Option<&'static str>,
     /// None in another cloud than AWS.
     pub(super) place: Option<Place>,
@@ -30,7 +30,7 @@ impl<'a> Resource<'a> {
         Self {
             service_name: get("service.name"),
             language: get("telemetry.sdk.language"),
-            service: version(attributes).map(service),
+            service: version(attributes).map(|version| Written::of(&Service(version))),
             origin: origin(attributes),
             place: Place::of(attributes, &options.log_groups),
             attributes: ResourceAttributes::new(attributes, options),
@@ -38,10 +38,13 @@ impl<'a> Resource<'a> {
     }
 }
 
-fn service(version: &str) -> String {
-    let mut block = Vec::new();
-    Object::begin(&mut block).some("version", Some(version).filter(|version| !version.is_empty())).end();
-    utf8(block)
+/// The service's block, by its version.
+struct Service<'a>(&'a str);
+
+impl Json for Service<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        Object::begin(out).some("version", Some(self.0).filter(|version| !version.is_empty())).end();
+    }
 }
 
 /// The service's own version, else its image's tag: the first of several, or the only one of older conventions.
@@ -60,7 +63,7 @@ fn version<'a>(attributes: &[Attribute<'a>]) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::attributes::tests::pair;
+    use super::super::{attributes::tests::pair, json::json};
     use super::*;
 
     #[test]
@@ -76,7 +79,7 @@ mod tests {
             (vec![pair("service.version", 1)], Some("{}")),
         ] {
             let found = Resource::of(&resource, &Options::default());
-            assert_eq!(found.service.as_deref(), expected, "{resource:?}");
+            assert_eq!(found.service.map(|block| json(&block)).as_deref(), expected, "{resource:?}");
         }
     }
 }

@@ -7,7 +7,6 @@ use super::cause::{Failure, Flags};
 use super::document::{AwsCall, Segment};
 use super::http::http;
 use super::ids::{Derived, SegmentId, SpanIds, TraceId};
-use super::json::Raw;
 use super::keys::{Key, KeySet};
 use super::links::links;
 use super::names::{Named, remote_service};
@@ -131,7 +130,7 @@ impl<'a> Source<'a> {
             name: named.name(),
             id: SegmentId::new(ids.span),
             start_time: seconds(span.start_time_unix_nano),
-            service: resource.service.as_deref().map(Raw),
+            service: resource.service.as_ref(),
             origin: resource.origin,
             user: attributes.last_text(Key::EnduserId),
             links: links(&span.links),

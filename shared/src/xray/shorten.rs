@@ -21,7 +21,7 @@ use std::borrow::Cow;
 
 use super::batch::MAX_DOCUMENT_BYTES;
 use super::document::{Exception, Segment};
-use super::json::{Json, length};
+use super::json::{Json, length, plain_length};
 
 /// Characters of a text that is no prose.
 const SHORT: usize = 250;
@@ -59,12 +59,14 @@ const STEPS: [Step; 19] = [
 /// False if it can't be made to fit.
 pub(super) fn shorten(segment: &mut Segment<'_>, text: &mut Vec<u8>) -> bool {
     for step in STEPS {
-        while text.len() > MAX_DOCUMENT_BYTES && step(segment, text.len() - MAX_DOCUMENT_BYTES) {
+        while let over @ 1.. = plain_length(text).saturating_sub(MAX_DOCUMENT_BYTES)
+            && step(segment, over)
+        {
             text.clear();
             segment.write(text);
         }
     }
-    text.len() <= MAX_DOCUMENT_BYTES
+    plain_length(text) <= MAX_DOCUMENT_BYTES
 }
 
 /// The first `most` characters, if there are more.

@@ -12,7 +12,7 @@ use super::{
     attributes::Attributes,
     document::Segment,
     ids::SpanIds,
-    json::{self, Json},
+    json::{Json, plain_length},
     keys::Key,
     limits,
     resource::Resource,
@@ -162,11 +162,10 @@ fn write(mut segment: Segment<'_>, text: &mut Vec<u8>) -> Result<Written, &'stat
     limits::keep(&mut segment);
     text.clear();
     segment.write(text);
-    let shortened = text.len() > MAX_DOCUMENT_BYTES;
+    let shortened = text.len() > MAX_DOCUMENT_BYTES && plain_length(text) > MAX_DOCUMENT_BYTES;
     if shortened && !shorten::shorten(&mut segment, text) {
         return Err("document_too_large");
     }
-    let (id, trace_id) = (segment.id.as_str().to_owned(), segment.trace_id.as_str().to_owned());
-    let document = Document { id, trace_id, json: json::utf8(text.clone()) };
+    let document = Document { id: segment.id, trace_id: segment.trace_id, text: text.clone() };
     Ok(Written { document, shortened })
 }

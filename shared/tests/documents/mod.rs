@@ -10,7 +10,7 @@ use siphon_core::xray::{Document, MAX_DOCUMENT_BYTES};
 
 /// What holds for every document. Gives it as JSON.
 pub(crate) fn check(document: &Document) -> Value {
-    let json = &document.json;
+    let json = &document.json();
     assert!(json.len() <= MAX_DOCUMENT_BYTES);
     let Json::Object(keys) = serde_json::from_str(json).unwrap() else { panic!("no object: {json}") };
     for required in ["name", "id", "trace_id", "start_time", "fault", "error", "throttle"] {
@@ -20,11 +20,11 @@ pub(crate) fn check(document: &Document) -> Value {
     let value: Value = serde_json::from_str(json).unwrap();
     assert_eq!(
         (value["id"].as_str(), value["trace_id"].as_str()),
-        (Some(&*document.id), Some(&*document.trace_id))
+        (Some(document.id.as_str()), Some(document.trace_id.as_str()))
     );
     let is_hex = |text: &str| text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-    assert!(document.id.len() == 16 && is_hex(&document.id), "{json}");
-    let parts: Vec<&str> = document.trace_id.split('-').collect();
+    assert!(document.id.as_str().len() == 16 && is_hex(document.id.as_str()), "{json}");
+    let parts: Vec<&str> = document.trace_id.as_str().split('-').collect();
     assert_eq!((parts[0], parts[1].len(), parts[2].len(), parts.len()), ("1", 8, 24, 3), "{json}");
     check_limits(&value);
     value

@@ -121,7 +121,7 @@ impl Refused {
 fn refuse(refused: Vec<Refused>, tally: &mut Tally) -> Vec<Document> {
     let mut again = Vec::new();
     for Refused { code, detail, document } in refused {
-        let id = document.as_ref().map_or("", |document| &document.id);
+        let id = document.as_ref().map_or("", |document| document.id.as_str());
         match document.as_ref().and_then(renamed) {
             Some(renamed) => {
                 info!(code, detail, id, "X-Ray refused a document: sending it under a cleaned name");
@@ -129,7 +129,7 @@ fn refuse(refused: Vec<Refused>, tally: &mut Tally) -> Vec<Document> {
                 again.push(renamed);
             }
             None => {
-                let trace_id = document.as_ref().map_or("", |document| &document.trace_id);
+                let trace_id = document.as_ref().map_or("", |document| document.trace_id.as_str());
                 warn!(code, detail, id, trace_id, "X-Ray refused a document for good");
                 tally.segments_rejected.add(code, 1);
             }
@@ -173,33 +173,44 @@ fn sort_out(documents: Vec<Document>, entries: &[Unprocessed]) -> Sorted {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message;
+    use siphon_core::{
+        otlp::{ResourceSpans, ScopeSpans, Span, TraceRequest},
+        xray::{Options, Translator},
+    };
+
     use super::*;
 
-    fn documents(ids: &[&str]) -> Vec<Document> {
-        let one = |id: &&str| Document { id: (*id).into(), trace_id: String::new(), json: String::new() };
-        ids.iter().map(one).collect()
+    /// Four, with the ids 1 to 4.
+    fn documents() -> Vec<Document> {
+        let span =
+            |id: u64| Span { trace_id: vec![1; 16], span_id: id.to_be_bytes().into(), ..Span::default() };
+        let scope_spans = vec![ScopeSpans { spans: (1..=4).map(span).collect(), ..ScopeSpans::default() }];
+        let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+        let request = TraceRequest { resource_spans }.encode_to_vec();
+        Translator::new(&Options::default(), None).translate(&request).unwrap().documents
     }
 
-    fn entry(id: Option<&str>, code: &str) -> Unprocessed {
-        Unprocessed { id: id.map(Into::into), error_code: Some(code.into()), message: None }
+    fn entry(id: Option<u64>, code: &str) -> Unprocessed {
+        let id = id.map(|id| format!("{id:016x}"));
+        Unprocessed { id, error_code: Some(code.into()), message: None }
     }
 
-    fn sorted(entries: &[Unprocessed]) -> (u64, Vec<String>, Vec<String>) {
-        let sorted = sort_out(documents(&["a", "b", "c", "d"]), entries);
+    fn sorted(entries: &[Unprocessed]) -> (u64, Vec<String>, Vec<u64>) {
+        let sorted = sort_out(documents(), entries);
         let refused = sorted.refused.into_iter().map(|refused| refused.code).collect();
-        (sorted.taken, refused, sorted.again.into_iter().map(|document| document.id).collect())
+        let again = sorted.again.iter();
+        let again = again.map(|document| u64::from_str_radix(document.id.as_str(), 16).unwrap());
+        (sorted.taken, refused, again.collect())
     }
 
     #[test]
     fn only_throttled_documents_go_again() {
         assert_eq!(sorted(&[]), (4, vec![], vec![]));
-        let mixed = [entry(Some("b"), "InvalidName"), entry(Some("c"), "ThrottledException")];
-        assert_eq!(sorted(&mixed), (2, vec!["InvalidName".into()], vec!["c".into()]));
+        let mixed = [entry(Some(2), "InvalidName"), entry(Some(3), "ThrottledException")];
+        assert_eq!(sorted(&mixed), (2, vec!["InvalidName".into()], vec![3]));
         assert_eq!(sorted(&[entry(None, "MissingId")]), (3, vec!["MissingId".into()], vec![]));
-        let nameless = [entry(None, "ThrottledException"), entry(Some("a"), "InvalidName")];
-        assert_eq!(
-            sorted(&nameless),
-            (0, vec!["InvalidName".into()], vec!["b".into(), "c".into(), "d".into()])
-        );
+        let nameless = [entry(None, "ThrottledException"), entry(Some(1), "InvalidName")];
+        assert_eq!(sorted(&nameless), (0, vec!["InvalidName".into()], vec![2, 3, 4]));
     }
 }

@@ -1,6 +1,9 @@
 //! JSON text, written straight into memory: most of what a document costs is this.
 //!
 //! Compact, in the form that the OpenTelemetry exporter's documents have; keys in the order in which they are given.
+//!
+//! In a call to X-Ray a document is a text within JSON: its quotes and backslashes have a backslash before them. All is
+//! written in this form at once, for to escape a document afterwards costs as much as to write it.
 
 mod native;
 mod number;
@@ -10,6 +13,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use text::QUOTE;
+
 pub(super) use native::{Native, NativeMap, as_text, sort_keep_last};
 
 /// What can be written as JSON.
@@ -18,32 +23,58 @@ pub(super) trait Json {
     fn write(&self, out: &mut Vec<u8>);
 }
 
-/// `value` as JSON.
+/// `value` as JSON, by itself.
 pub(super) fn json(value: &(impl Json + ?Sized)) -> String {
-    let mut out = Vec::new();
-    value.write(&mut out);
-    utf8(out)
+    plain(&Written::of(value).0)
 }
 
-/// What was written, as text.
-pub(super) fn utf8(json: Vec<u8>) -> String {
-    String::from_utf8(json).unwrap_or_default() // never another: whole texts and ASCII are all that is written
-}
-
-/// The bytes of `value` as JSON.
+/// The bytes of `value` as JSON, by itself.
 pub(super) fn length(value: &(impl Json + ?Sized)) -> usize {
-    let mut out = Vec::new();
-    value.write(&mut out);
-    out.len()
+    plain_length(&Written::of(value).0)
 }
 
-/// What is JSON already, to be copied.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Raw<'a>(pub(super) &'a str);
+/// What was written, as JSON by itself.
+pub(super) fn plain(written: &[u8]) -> String {
+    let mut plain = Vec::with_capacity(written.len());
+    let mut bytes = written.iter().copied();
+    while let Some(byte) = bytes.next() {
+        plain.push(if byte == b'\\' { bytes.next().unwrap_or(byte) } else { byte });
+    }
+    String::from_utf8(plain).unwrap_or_default() // never another: whole texts and ASCII are all that is written
+}
 
-impl Json for Raw<'_> {
+/// The bytes of what was written, as JSON by itself.
+pub(super) fn plain_length(written: &[u8]) -> usize {
+    let mut bytes = written.iter();
+    let mut length = 0;
+    while let Some(byte) = bytes.next() {
+        length += 1;
+        if *byte == b'\\' {
+            bytes.next();
+        }
+    }
+    length
+}
+
+/// What is written already, to be copied.
+#[derive(Clone, Debug)]
+pub(super) struct Written(Vec<u8>);
+
+impl Written {
+    pub(super) fn of(value: &(impl Json + ?Sized)) -> Self {
+        let mut out = Vec::new();
+        value.write(&mut out);
+        Self(out)
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+impl Json for Written {
     fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.0.as_bytes());
+        out.extend_from_slice(&self.0);
     }
 }
 
@@ -68,9 +99,9 @@ impl<'o> Object<'o> {
     #[inline]
     pub(super) fn field(&mut self, name: &'static str, value: &(impl Json + ?Sized)) -> &mut Self {
         self.comma();
-        self.out.push(b'"');
+        self.out.extend_from_slice(QUOTE);
         self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
+        self.out.extend_from_slice(b"\\\":");
         value.write(self.out);
         self
     }
@@ -93,10 +124,10 @@ impl<'o> Object<'o> {
         self
     }
 
-    /// Entries that are JSON already: all between the brackets of an object. There has to be one at least.
-    pub(super) fn entries(&mut self, json: &[u8]) -> &mut Self {
+    /// Entries that are written already: all between the brackets of an object. There has to be one at least.
+    pub(super) fn entries(&mut self, written: &[u8]) -> &mut Self {
         self.comma();
-        self.out.extend_from_slice(json);
+        self.out.extend_from_slice(written);
         self
     }
 
@@ -232,8 +263,11 @@ mod tests {
             .some("b", Some(&7_i64))
             .some("c", None::<&str>)
             .entry("\"", &[true, false][..]);
-        object.entries(br#""d":1,"e":2"#).field("f", &None::<bool>).end();
-        assert_eq!(utf8(out), r#"{"a":"x","b":7,"\"":[true,false],"d":1,"e":2,"f":null}"#);
+        object.entries(br#"\"d\":1"#).field("f", &None::<bool>).end();
+        assert_eq!(plain(&out), r#"{"a":"x","b":7,"\"":[true,false],"d":1,"f":null}"#);
+        assert_eq!(plain_length(&out), plain(&out).len());
+        let quoted = serde_json::to_string(&plain(&out)).unwrap();
+        assert_eq!(str::from_utf8(&out), Ok(quoted.trim_matches('"')), "as it is within other JSON");
         let mut out = Vec::new();
         Object::begin(&mut out).end();
         assert_eq!(out, b"{}");

@@ -5,7 +5,7 @@ mod shorten;
 use std::borrow::Cow;
 
 use super::annotations::ResourceAttributes;
-use super::json::{Json, Native, Object, Raw};
+use super::json::{Json, Native, Object, Written};
 use crate::otlp::view::values::Value;
 
 /// Before the keys of a resource's attributes.
@@ -34,8 +34,8 @@ pub(super) struct Metadata<'a> {
 pub(super) enum Entry<'a> {
     Attribute(&'a Value<'a>),
     Json(serde_json::Value),
-    /// What is JSON already.
-    Written(&'a str),
+    /// What is written already.
+    Written(&'a Written),
     /// Under the key [`RESOURCE`]: not one entry, but all that the resource has, each under its own key.
     Resource(&'a ResourceAttributes<'a>),
 }
@@ -143,7 +143,7 @@ impl Json for Entry<'_> {
         match self {
             Self::Attribute(value) => Native(Some(value)).write(out),
             Self::Json(value) => value.write(out),
-            Self::Written(json) => Raw(json).write(out),
+            Self::Written(written) => written.write(out),
             Self::Resource(resource) => Object::begin(out).entries(resource.metadata()).end(),
         }
     }
