@@ -63,7 +63,11 @@ mod tests {
     use super::*;
 
     fn document(bytes: usize) -> Document {
-        Document { id: SegmentId::new([1; 8]), trace_id: TraceId::new([2; 16]), text: vec![b'x'; bytes] }
+        Document {
+            id: SegmentId::new([1; 8]),
+            trace_id: TraceId::new([2; 16]),
+            text: vec![b'x'; bytes].into(),
+        }
     }
 
     fn sizes(documents: &[Document]) -> Vec<usize> {
@@ -87,7 +91,8 @@ mod tests {
     fn a_body_carries_documents_as_texts() {
         let documents = [json!({ "name": "a \\ \"b\"", "é": 1 }), json!({})];
         let want = json!({ "TraceSegmentDocuments": documents.each_ref().map(Value::to_string) });
-        let written = documents.map(|json| Document { text: Written::of(&json).into_bytes(), ..document(0) });
+        let written =
+            documents.map(|json| Document { text: Written::of(&json).into_bytes().into(), ..document(0) });
         assert_eq!(body(&written), want.to_string().as_bytes());
         assert_eq!(body(&[]), br#"{"TraceSegmentDocuments":[]}"#);
     }

@@ -47,6 +47,8 @@ mod url;
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
+
 pub use answer::{Unprocessed, Verdict, error_code, unprocessed, verdict};
 pub use batch::{HEADERS, MAX_DOCUMENT_BYTES, MAX_DOCUMENTS, PATH, body, calls};
 pub use ids::{SegmentId, TraceId};
@@ -76,7 +78,7 @@ pub struct Document {
     /// The trace's id.
     pub trace_id: TraceId,
     /// As it is in a [`body`].
-    text: Vec<u8>,
+    text: Bytes,
 }
 
 impl Document {

@@ -5,6 +5,7 @@
 //! So does this one: a service's name is what maps, groups and alarms go by, and it must not change where X-Ray takes
 //! it. Only X-Ray can tell; when it has refused, the document is lost, or goes again under a cleaned name.
 
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::Document;
@@ -26,8 +27,8 @@ pub fn renamed(document: &Document) -> Option<Document> {
     json.insert("name".to_owned(), clean.into());
     let bare = json.clone();
     object(object(&mut json, "metadata")?, "siphon")?.insert("name".to_owned(), name.clone().into());
-    let text = |json| Written::of(json).into_bytes();
-    let fits = |text: &Vec<u8>| plain_length(text) <= MAX_DOCUMENT_BYTES;
+    let text = |json| Bytes::from(Written::of(json).into_bytes());
+    let fits = |text: &Bytes| plain_length(text) <= MAX_DOCUMENT_BYTES;
     let text = Some(text(&json)).filter(fits).unwrap_or_else(|| text(&bare));
     Some(Document { text, ..*document })
 }
@@ -44,7 +45,7 @@ mod tests {
 
     fn document(json: &str) -> Document {
         let quoted = serde_json::to_string(json).unwrap();
-        let text = quoted[1..quoted.len() - 1].into();
+        let text = quoted[1..quoted.len() - 1].to_owned().into();
         Document { id: SegmentId::new([1; 8]), trace_id: TraceId::new([2; 16]), text }
     }
 

@@ -3,15 +3,16 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::hash_map::Entry;
+use std::{collections::hash_map::Entry, mem, ops::Range};
 
+use bytes::Bytes;
 use foldhash::HashMap;
 
 use super::{
     Document, Drop, MAX_DOCUMENT_BYTES, NamedSpan, Options, Translation,
     attributes::Attributes,
     document::Segment,
-    ids::SpanIds,
+    ids::{SegmentId, SpanIds, TraceId},
     json::{Json, plain_length},
     keys::Key,
     limits,
@@ -45,11 +46,41 @@ pub struct Translator<'a> {
     memory: Memory,
 }
 
-/// Memory for what one span needs while it is translated.
+/// Memory for what spans need while they are translated.
 #[derive(Default)]
 struct Memory {
+    /// For the span at hand.
     keys: Vec<Option<Key>>,
+    /// The documents of the request at hand, one after the other.
     text: Vec<u8>,
+    /// Where in it they are.
+    written: Vec<Written>,
+    /// The bytes of the last request's documents; the next one's will be about as many.
+    usual_bytes: usize,
+}
+
+/// A document within a text.
+struct Written {
+    id: SegmentId,
+    trace_id: TraceId,
+    place: Range<usize>,
+    shortened: bool,
+}
+
+impl Memory {
+    fn clear(&mut self) {
+        self.written.clear();
+        self.text = Vec::with_capacity(self.usual_bytes + self.usual_bytes / 8);
+    }
+
+    /// The documents, all in the one memory that they were written to.
+    fn take_documents(&mut self) -> Vec<Document> {
+        self.usual_bytes = self.text.len();
+        let text = Bytes::from(mem::take(&mut self.text));
+        let document =
+            |Written { id, trace_id, place, .. }| Document { id, trace_id, text: text.slice(place) };
+        self.written.drain(..).map(document).collect()
+    }
 }
 
 impl<'a> Translator<'a> {
@@ -72,8 +103,9 @@ impl<'a> Translator<'a> {
     /// [`Fault`] if the bytes are no such request: nothing of it is translated.
     pub fn translate(&mut self, request: &'a [u8]) -> Result<Translation, Fault> {
         let mut out = Translation::default();
+        self.memory.clear();
         match self.request(request, &mut out) {
-            Ok(()) => Ok(out),
+            Ok(()) => Ok(Translation { documents: self.memory.take_documents(), ..out }),
             Err(malformed) => Err(check::traces(request).err().unwrap_or(malformed.into())), // says in which field
         }
     }
@@ -140,32 +172,36 @@ impl Translation {
         memory: &'a mut Memory,
     ) -> Result<(), &'static str> {
         let ids = SpanIds::check(span.trace_id, span.span_id, span.parent_span_id).ok_or("invalid_ids")?;
-        let attributes = Attributes::of(&span.attributes, &mut memory.keys);
+        let Memory { keys, text, written, .. } = memory;
+        let attributes = Attributes::of(&span.attributes, keys);
         let (first, second) = Source { span, ids, attributes, resource, options }.segments();
-        let first = write(first, &mut memory.text)?;
-        let second = second.map(|second| write(second, &mut memory.text)).transpose()?;
-        for written in [Some(first), second].into_iter().flatten() {
-            self.documents.push(written.document);
-            self.shortened += u64::from(written.shortened);
+        let first = write(first, text)?;
+        let second = second.map(|second| write(second, text)).transpose()?;
+        for one in [Some(first), second].into_iter().flatten() {
+            self.shortened += u64::from(one.shortened);
+            written.push(one);
         }
         Ok(())
     }
 }
 
-struct Written {
-    document: Document,
-    shortened: bool,
-}
-
-/// The document of one segment. `text` is memory to write in.
+/// Appends the document of one segment to `text`.
 fn write(mut segment: Segment<'_>, text: &mut Vec<u8>) -> Result<Written, &'static str> {
     limits::keep(&mut segment);
-    text.clear();
+    let start = text.len();
     segment.write(text);
-    let shortened = text.len() > MAX_DOCUMENT_BYTES && plain_length(text) > MAX_DOCUMENT_BYTES;
-    if shortened && !shorten::shorten(&mut segment, text) {
+    let shortened = text.len() - start > MAX_DOCUMENT_BYTES && shorten(&mut segment, text, start)?;
+    let Segment { id, trace_id, .. } = segment;
+    Ok(Written { id, trace_id, place: start..text.len(), shortened })
+}
+
+/// Whether the document from `start` on had to be shortened.
+fn shorten(segment: &mut Segment<'_>, text: &mut Vec<u8>, start: usize) -> Result<bool, &'static str> {
+    let mut document = text.split_off(start);
+    let is_long = plain_length(&document) > MAX_DOCUMENT_BYTES;
+    if is_long && !shorten::shorten(segment, &mut document) {
         return Err("document_too_large");
     }
-    let document = Document { id: segment.id, trace_id: segment.trace_id, text: text.clone() };
-    Ok(Written { document, shortened })
+    text.append(&mut document);
+    Ok(is_long)
 }
