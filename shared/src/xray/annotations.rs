@@ -37,7 +37,8 @@ impl Index<'_> {
 /// The attributes of a resource, as every segment carries them.
 #[derive(Debug, Default)]
 pub(super) struct ResourceAttributes<'a> {
-    /// Sorted; those without value are left out.
+    /// Sorted; those without value are left out. A key may come again: one that the settings index is an annotation by
+    /// its last scalar, and metadata by its last list or map.
     list: Vec<ResourceAttribute<'a>>,
     /// Those that the settings do not index, as entries of metadata, written once.
     metadata: Vec<u8>,
@@ -55,7 +56,7 @@ struct ResourceAttribute<'a> {
 impl<'a> ResourceAttributes<'a> {
     pub(super) fn new(resource: &[Attribute<'a>], options: &Options) -> Self {
         let mut entries: Vec<_> = resource.iter().map(|entry| (entry.key, &entry.value)).collect();
-        sort_keep_last(&mut entries);
+        entries.sort_by_key(|(key, _)| *key);
         let index = Index { options, asked: Vec::new() };
         let attribute = |(key, value): (&str, &Option<Value<'a>>)| {
             let (key, value) = (format!("{RESOURCE}{key}"), value.clone()?);
@@ -74,8 +75,11 @@ impl<'a> ResourceAttributes<'a> {
     }
 
     /// What the settings do not index, as entries of metadata: one by one, and written.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (Cow<'_, str>, Entry<'_>)> {
-        self.list.iter().filter(|attribute| !attribute.indexed).map(ResourceAttribute::entry)
+    pub(super) fn entries(&self) -> Vec<(Cow<'_, str>, Entry<'_>)> {
+        let rest = self.list.iter().filter(|attribute| !attribute.indexed);
+        let mut entries = rest.map(ResourceAttribute::entry).collect();
+        sort_keep_last(&mut entries);
+        entries
     }
 
     pub(super) const fn metadata(&self) -> &[u8] {
@@ -235,7 +239,25 @@ impl<'a> Sorted<'a> {
 fn json_metadata<'a>(key: &'a str, value: &Value<'_>) -> Option<(&'a str, Option<JsonObject>)> {
     let namespace = key.strip_prefix(METADATA)?;
     let Value::String(text) = value else { return None };
-    Some((namespace, serde_json::from_str(text).ok()?))
+    let mut object: Option<JsonObject> = serde_json::from_str(text).ok()?;
+    object.iter_mut().flat_map(JsonObject::values_mut).for_each(round);
+    Some((namespace, object))
+}
+
+/// Makes doubles of numbers that a double can't tell from their neighbours: to Go all numbers in JSON are doubles.
+fn round(json: &mut serde_json::Value) {
+    const EXACT: f64 = (1_u64 << 53) as f64;
+    match json {
+        serde_json::Value::Number(number) => {
+            let rounded = number.as_f64().filter(|double| double.abs() >= EXACT);
+            if let Some(rounded) = rounded.and_then(serde_json::Number::from_f64) {
+                *number = rounded;
+            }
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(round),
+        serde_json::Value::Object(entries) => entries.values_mut().for_each(round),
+        _ => {}
+    }
 }
 
 const fn is_scalar(value: &Value<'_>) -> bool {
@@ -312,7 +334,7 @@ mod tests {
     #[test]
     fn metadata_may_be_json_text_by_namespace() {
         let span = [
-            pair("aws.xray.metadata.shop", r#"{"n":1.0,"m":{"k":[null]}}"#),
+            pair("aws.xray.metadata.shop", r#"{"n":1.0,"m":{"k":[null,9007199254740993]}}"#),
             pair("aws.xray.metadata.none", "null"),
             pair("aws.xray.metadata.Default", r#"{"own":"json","x":2,"otel.resource.tier":"json"}"#),
             pair("aws.xray.metadata.default", "null"),
@@ -324,7 +346,9 @@ mod tests {
             r#"{"aws.xray.metadata.bad":"[1]","aws.xray.metadata.int":7,"#,
             r#""otel.resource.tier":"json","own":"attribute","x":2}"#
         );
-        let expected = format!(r#"{{"default":{default},"none":null,"shop":{{"m":{{"k":[null]}},"n":1}}}}"#);
+        let expected = format!(
+            r#"{{"default":{default},"none":null,"shop":{{"m":{{"k":[null,9007199254740992]}},"n":1}}}}"#
+        );
         let (annotations, metadata) = sorted(&span, &[pair("tier", "gold")], &Options::default(), &[]);
         assert_eq!((annotations.as_str(), metadata), ("{}", expected));
     }
@@ -336,6 +360,23 @@ mod tests {
         let metadata = sorted(&span, std::slice::from_ref(&empty), &Options::default(), &[]).1;
         assert_eq!(metadata, r#"{"default":{"a":2,"a b":3,"a-b":4}}"#);
         assert_eq!(sorted(&span, &[], &options(&[], true), &[]).0, r#"{"a":2,"a_b":4}"#);
+    }
+
+    #[test]
+    fn a_repeated_key_of_the_resource_is_indexed_by_its_scalars_alone() {
+        let empty = Attribute { key: "a", value: None };
+        let resource =
+            [pair("a", 1), pair("b", vec!["x"]), pair("a", 2), pair("a", vec!["y"]), pair("b", 3), empty];
+        let all = r#"{"default":{"otel.resource.a":["y"],"otel.resource.b":3}}"#;
+        assert_eq!(sorted(&[], &resource, &Options::default(), &[]), ("{}".into(), all.into()));
+        let annotations = r#"{"otel.resource.a":2,"otel.resource.b":3}"#;
+        let metadata = r#"{"default":{"otel.resource.a":["y"],"otel.resource.b":["x"]}}"#;
+        let expected = (annotations.to_owned(), metadata.to_owned());
+        assert_eq!(sorted(&[], &resource, &options(&[], true), &[]), expected);
+        assert_eq!(
+            sorted(&[], &resource, &options(&[], false), &["otel.resource.a", "otel.resource.b"]),
+            expected
+        );
     }
 
     #[test]

@@ -71,6 +71,41 @@ impl<'a> Attributes<'a> {
     }
 }
 
+/// What tells of the called service, and not of the one that calls.
+const OF_CALLED_SERVICE: [&str; 4] =
+    ["aws.remote.service", "aws.remote.operation", "remoteTarget", "K8s.RemoteNamespace"];
+
+/// Whether the sender marked the span as its service's first in the trace.
+pub(super) fn is_local_root(list: &[Attribute<'_>]) -> bool {
+    find(list, "aws.span.kind").is_some_and(|kind| text(kind) == "LOCAL_ROOT")
+}
+
+/// Puts into `service` what is left of a span's attributes for the segment of the service that calls another.
+pub(super) fn keep_service<'a>(list: &[Attribute<'a>], service: &mut Vec<Attribute<'a>>) {
+    service.clear();
+    service.extend_from_slice(list);
+    for key in OF_CALLED_SERVICE {
+        remove(service, key);
+    }
+    take_in_progress(service);
+}
+
+/// Takes out what the span says of being in progress, if it says so by a truth value.
+pub(super) fn take_in_progress(list: &mut Vec<Attribute<'_>>) -> Option<bool> {
+    const KEY: &str = "aws.xray.inprogress";
+    let Some(Value::Bool(in_progress)) = find(list, KEY)?.value else { return None };
+    remove(list, KEY);
+    Some(in_progress)
+}
+
+/// Takes out the first attribute of that key. The last of all takes its place, as in the collector, where of keys with
+/// one meaning the later counts.
+fn remove(list: &mut Vec<Attribute<'_>>, key: &str) {
+    if let Some(at) = list.iter().position(|attribute| attribute.key == key) {
+        list.swap_remove(at);
+    }
+}
+
 /// A text; anything else reads as empty.
 pub(super) fn text<'a>(attribute: &Attribute<'a>) -> &'a str {
     attribute.text().unwrap_or_default()
@@ -170,6 +205,39 @@ pub(super) mod tests {
         assert_eq!(attributes.first_text(Key::DbName), None);
         assert!(attributes.has(Key::DbName) && !attributes.has(Key::DbUser));
         assert_eq!((int(&pairs[1]), int(&pairs[0])), (7, 0));
+    }
+
+    #[test]
+    fn what_the_service_keeps_is_not_of_the_one_it_calls() {
+        let list = [
+            pair("aws.remote.service", "pay"),
+            pair("a", 1),
+            pair("aws.xray.inprogress", true),
+            pair("remoteTarget", "x"),
+            pair("aws.remote.service", "again"),
+            pair("b", 2),
+        ];
+        let mut service = vec![pair("of", "the span before")];
+        keep_service(&list, &mut service);
+        let keys: Vec<_> = service.iter().map(|attribute| attribute.key).collect();
+        assert_eq!(keys, ["b", "a", "aws.remote.service"]);
+    }
+
+    #[test]
+    fn the_last_attribute_takes_the_place_of_the_one_in_progress() {
+        let marked = |value: Value<'static>| {
+            vec![pair("aws.xray.inprogress", value), pair("http.method", "GET"), pair("http.method", "PUT")]
+        };
+        for (value, taken, left) in [
+            (true.into_value(), Some(true), &["PUT", "GET"][..]),
+            (false.into_value(), Some(false), &["PUT", "GET"]),
+            ("true".into_value(), None, &["true", "GET", "PUT"]),
+        ] {
+            let mut pairs = marked(value);
+            assert_eq!(take_in_progress(&mut pairs), taken);
+            assert_eq!(pairs.iter().map(text).collect::<Vec<_>>(), left);
+        }
+        assert_eq!(take_in_progress(&mut vec![pair("http.method", "GET")]), None);
     }
 
     #[test]

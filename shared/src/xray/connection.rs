@@ -1,15 +1,17 @@
 //! The host of a database's connection string.
 
+use std::{borrow::Cow, net::Ipv6Addr};
+
 /// The host, if the string is a URL that names one, `jdbc:` before it or not.
 ///
 /// Reads URLs as Go's `net/url` does, because the names of people's segments come from there: what is no proper
-/// URL has no host, and neither has one whose scheme is not followed by `//`. Escapes in a host are not read.
-pub(super) fn host(connection: &str) -> Option<&str> {
+/// URL has no host, and neither has one whose scheme is not followed by `//`.
+pub(super) fn host(connection: &str) -> Option<Cow<'_, str>> {
     let url = connection.strip_prefix("jdbc:").unwrap_or(connection);
+    let (url, fragment) = url.split_once('#').unwrap_or((url, ""));
     if url.bytes().any(|byte| byte.is_ascii_control()) {
         return None;
     }
-    let (url, fragment) = url.split_once('#').unwrap_or((url, ""));
     let (scheme, rest) = split_scheme(url)?;
     let rest = rest.split_once('?').map_or(rest, |(path, _query)| path);
     let authority = rest.strip_prefix("//").filter(|path| scheme || !path.starts_with('/'))?;
@@ -33,15 +35,37 @@ fn split_scheme(url: &str) -> Option<(bool, &str)> {
     Some(if sound { (true, rest) } else { (false, url) })
 }
 
-/// Without port and brackets. None if either is malformed.
-fn bare_host(address: &str) -> Option<&str> {
+/// Without port and brackets, which only an IPv6 address may have. None if either is malformed. Of several hosts, each
+/// with a port, the last one's goes: databases know such lists.
+fn bare_host(address: &str) -> Option<Cow<'_, str>> {
     if let Some(rest) = address.strip_prefix('[') {
         let (host, port) = rest.rsplit_once(']')?;
-        return (is_port(port) && host.bytes().all(is_host_byte)).then_some(host);
+        return (is_port(port) && host.parse::<Ipv6Addr>().is_ok()).then_some(host.into());
     }
-    let (_, port) = address.split_at(address.rfind(':').unwrap_or(address.len()));
-    let host = address.split(':').next().unwrap_or_default();
-    (is_port(port) && address.bytes().all(is_host_byte)).then_some(host)
+    let (host, port) = address.split_at(address.rfind(':').unwrap_or(address.len()));
+    unescaped(host).filter(|_| is_port(port))
+}
+
+/// Reads the escapes that a host may have: of bytes that are no ASCII, and of `%` itself.
+fn unescaped(host: &str) -> Option<Cow<'_, str>> {
+    if !host.contains('%') {
+        return host.bytes().all(is_host_byte).then_some(host.into());
+    }
+    let (mut rest, mut bytes) = (host.bytes(), Vec::with_capacity(host.len()));
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => escape(rest.next()?, rest.next()?).filter(|byte| !byte.is_ascii() || *byte == b'%')?,
+            byte if is_host_byte(byte) => byte,
+            _ => return None,
+        });
+    }
+    Some(String::from_utf8_lossy(&bytes).into_owned().into())
+}
+
+/// The byte that two hexadecimal digits tell.
+fn escape(high: u8, low: u8) -> Option<u8> {
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    u8::try_from(digit(high)? << 4 | digit(low)?).ok()
 }
 
 fn is_port(port: &str) -> bool {
@@ -54,7 +78,7 @@ fn is_user(user: &str) -> bool {
 }
 
 fn is_host_byte(byte: u8) -> bool {
-    !byte.is_ascii() || byte.is_ascii_alphanumeric() || b"-_.~!$&'()*+,;=:[]<>\"".contains(&byte)
+    !byte.is_ascii() || byte.is_ascii_alphanumeric() || b"-_.~!$&'()*+,;=:]<>\"".contains(&byte)
 }
 
 /// Whether every `%` begins an escape and every other byte is allowed.
@@ -87,6 +111,17 @@ mod tests {
             ("http://[::1]:80/", Some("::1")),
             ("mysql://db:/shop#top", Some("db")),
             ("mysql://dé.example.com", Some("dé.example.com")),
+            ("mongodb://a:27017,b:27018/shop", Some("a:27017,b")),
+            ("mysql://db:/", Some("db")),
+            ("mysql://db#\n", Some("db")),
+            ("mysql://d%C3%A9%25:3306", Some("dé%")),
+            ("mysql://d%C", None),
+            ("mysql://a%7b/shop", None),
+            ("mysql://%41 b/shop", None),
+            ("mysql://[db]/", None),
+            ("mysql://[10.0.0.1]/", None),
+            ("mysql://a[b/", None),
+            ("mysql://a]b/", Some("a]b")),
             ("", None),
             (":", None),
             ("jdbc:", None),
@@ -105,7 +140,7 @@ mod tests {
             ("mysql://db\n", None),
             ("Server=db;Port=3306", None),
         ] {
-            assert_eq!(host(connection), expected, "{connection}");
+            assert_eq!(host(connection).as_deref(), expected, "{connection}");
         }
     }
 }

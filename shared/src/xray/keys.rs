@@ -82,14 +82,9 @@ keys! {
     AwsService = b"aws.service",
     RpcService = b"rpc.service",
     RpcSystem = b"rpc.system",
-    AwsSpanKind = b"aws.span.kind",
     AwsLocalService = b"aws.local.service",
     AwsRemoteService = b"aws.remote.service",
-    AwsRemoteOperation = b"aws.remote.operation",
-    RemoteTarget = b"remoteTarget",
-    K8sRemoteNamespace = b"K8s.RemoteNamespace",
     EnduserId = b"enduser.id",
-    XrayInProgress = b"aws.xray.inprogress",
     XrayAnnotations = b"aws.xray.annotations",
 }
 

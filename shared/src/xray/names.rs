@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, text};
 use super::cause::is_aws_sdk;
 use super::connection;
 use super::keys::Key;
@@ -50,11 +50,12 @@ impl<'a> Named<'a> {
         }
     }
 
-    /// `database@host`, the host if the connection tells it.
+    /// `database@host`, the host if the connection tells it. A database that is there but has no name leaves the host.
     fn database(&self) -> Option<Cow<'a, str>> {
-        let database = self.attributes.first_text(Key::DbName)?;
+        let database = self.attributes.first(Key::DbName).map(text)?;
         let host = self.attributes.first_text(Key::DbConnectionString).and_then(connection::host);
-        Some(host.map_or(database.into(), |host| format!("{database}@{host}").into()))
+        let name: Cow<'_, str> = host.map_or(database.into(), |host| format!("{database}@{host}").into());
+        Some(name).filter(|name| !name.is_empty())
     }
 
     fn own_service(&self) -> Option<Cow<'a, str>> {
@@ -170,6 +171,21 @@ mod tests {
         let named =
             Named { attributes, kind: SpanKind::Client, local_root: false, span_name: "", service_name: "" };
         assert_eq!((named.name().as_ref(), named.namespace()), ("h", Some("aws")));
+    }
+
+    #[test]
+    fn a_database_without_name_leaves_its_host() {
+        for (texts, expected) in [
+            (&[("db.name", ""), ("db.connection_string", "mysql://db:3306")][..], "@db"),
+            (&[("db.name", ""), ("db.connection_string", "mysql"), ("rpc.service", "r")], "r"),
+            (&[("db.connection_string", "mysql://db:3306"), ("rpc.service", "r")], "r"),
+        ] {
+            let pairs = pairs(texts);
+            let attributes = attributes(&pairs);
+            let (kind, local_root, span_name, service_name) = (SpanKind::Client, false, "x", "");
+            let named = Named { attributes, kind, local_root, span_name, service_name };
+            assert_eq!(named.name(), expected, "{texts:?}");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl Place {
             .some("ecs", Ecs::of(platform, resource).as_ref())
             .some("ec2", Ec2::of(platform, get).as_ref())
             .some("eks", Eks::of(platform, get).as_ref())
-            .field("xray", &Sdk::of(get));
+            .field("xray", &Sdk::of(resource));
         Some(Self { fields, account_id: get("cloud.account.id").map(str::to_owned) })
     }
 
@@ -57,13 +57,17 @@ impl Json for Sdk<'_> {
 }
 
 impl<'a> Sdk<'a> {
-    fn of(get: impl Fn(&'static str) -> Option<&'a str>) -> Self {
+    fn of(resource: &[Attribute<'a>]) -> Self {
+        let get = |key| find_last(resource, key).map(text).filter(|text| !text.is_empty());
         let sdk = match (get("telemetry.sdk.name"), get("telemetry.sdk.language")) {
             (Some(name), Some(language)) => Some(format!("{name} for {language}")),
             (name, _) => name.map(str::to_owned),
         };
-        let agent = get("telemetry.auto.version").or_else(|| get("telemetry.distro.version"));
-        Self { sdk, sdk_version: get("telemetry.sdk.version"), auto_instrumentation: agent.is_some() }
+        // Of the older key and the newer one the later counts, even if it says nothing.
+        let is_agent = |key| matches!(key, "telemetry.auto.version" | "telemetry.distro.version");
+        let agent = resource.iter().rev().find(|attribute| is_agent(attribute.key)).map(text);
+        let auto_instrumentation = agent.is_some_and(|version| !version.is_empty());
+        Self { sdk, sdk_version: get("telemetry.sdk.version"), auto_instrumentation }
     }
 }
 
@@ -289,6 +293,11 @@ mod tests {
             ),
             (&[("telemetry.sdk.name", "otel")], r#"{"xray":{"sdk":"otel","auto_instrumentation":false}}"#),
             (&[("telemetry.distro.version", "2")], r#"{"xray":{"auto_instrumentation":true}}"#),
+            (
+                &[("telemetry.distro.version", ""), ("telemetry.auto.version", "1")],
+                r#"{"xray":{"auto_instrumentation":true}}"#,
+            ),
+            (&[("telemetry.auto.version", "1"), ("telemetry.distro.version", "")], "{X}"),
         ] {
             assert_eq!(place(&pairs(resource), &[]), expected, "{resource:?}");
         }

@@ -1,8 +1,10 @@
 //! One span into one document, or into two where a service's first span in the trace is a call to another service.
 
+use std::ptr;
+
 use super::Options;
 use super::annotations::{Index, Leftover, sort_out};
-use super::attributes::{Attributes, text, texts};
+use super::attributes::{Attributes, texts};
 use super::cause::{Failure, Flags};
 use super::document::{AwsCall, Segment};
 use super::http::http;
@@ -28,43 +30,44 @@ pub(super) struct Source<'a> {
     pub(super) span: &'a Span<'a>,
     pub(super) ids: SpanIds,
     pub(super) attributes: Attributes<'a>,
+    /// Those of the service, if the span stands for two documents: see [`is_split`].
+    pub(super) service: Option<Attributes<'a>>,
+    /// Whether the sender marked the span as its service's first in the trace.
+    pub(super) local_root: bool,
+    pub(super) in_progress: bool,
     pub(super) resource: &'a Resource<'a>,
     pub(super) options: &'a Options,
 }
 
-/// What tells of the called service, and not of the one that calls.
-const OF_CALLED_SERVICE: KeySet =
-    KeySet::of(&[Key::AwsRemoteService, Key::AwsRemoteOperation, Key::RemoteTarget, Key::K8sRemoteNamespace]);
+/// Whether a service's first span in the trace is a call to another service, and so stands for two documents.
+pub(super) fn is_split(local_root: bool, kind: SpanKind, resource: &Resource<'_>) -> bool {
+    // In another cloud there is no `aws` block to tell the two apart by.
+    local_root && resource.place.is_some() && !serves(kind)
+}
+
+const fn serves(kind: SpanKind) -> bool {
+    matches!(kind, SpanKind::Server | SpanKind::Internal)
+}
 
 impl<'a> Source<'a> {
     /// The document, and a second one if the span stands for two.
     pub(super) fn segments(&self) -> (Segment<'a>, Option<Segment<'a>>) {
         let own_ids = Derived::new(self.ids.trace, self.ids.span);
-        if !self.is_local_root() {
-            return (self.segment(own_ids), None);
-        }
-        match self.span.kind() {
-            SpanKind::Server | SpanKind::Internal => {
+        match self.service {
+            Some(attributes) => self.split(attributes, own_ids),
+            None if self.local_root && serves(self.span.kind()) => {
                 let segment = self.segment(own_ids);
                 (Segment { kind: None, namespace: None, ..segment }, None)
             }
-            // In another cloud there is no `aws` block to tell the two apart by.
-            _ if self.resource.place.is_none() => (self.segment(own_ids), None),
-            _ => self.split(own_ids),
+            None => (self.segment(own_ids), None),
         }
     }
 
-    /// Whether the sender marked the span as its service's first in the trace.
-    fn is_local_root(&self) -> bool {
-        self.attributes.first(Key::AwsSpanKind).is_some_and(|kind| text(kind) == "LOCAL_ROOT")
-    }
-
     /// The call as a subsegment, and around it a segment for the service that makes it.
-    fn split(&self, mut own_ids: Derived) -> (Segment<'a>, Option<Segment<'a>>) {
+    fn split(&self, attributes: Attributes<'a>, mut own_ids: Derived) -> (Segment<'a>, Option<Segment<'a>>) {
         let service_id = own_ids.next();
         let call = Self { ids: SpanIds { parent: Some(service_id), ..self.ids }, ..*self };
         let service_ids = SpanIds { span: service_id, ..self.ids };
-        let attributes = self.attributes.without(OF_CALLED_SERVICE);
         let service = Source { ids: service_ids, attributes, ..*self };
         (call.call_subsegment(own_ids), Some(service.service_segment()))
     }
@@ -104,7 +107,7 @@ impl<'a> Source<'a> {
 
     /// The span as one document, by the rules for any span.
     fn segment(&self, mut own_ids: Derived) -> Segment<'a> {
-        let Self { span, ids, attributes, resource, .. } = *self;
+        let Self { span, ids, attributes, in_progress, resource, .. } = *self;
         let kind = span.kind();
         let failure =
             Failure { events: &span.events, status: span.status, kind, language: resource.language };
@@ -118,11 +121,10 @@ impl<'a> Source<'a> {
             asked: asked_annotations(attributes).map_or_else(Vec::new, texts),
         };
         let (annotations, metadata) = sort_out(leftover, of_resource, &index);
-        let in_progress = in_progress(attributes).unwrap_or(false);
         let named = Named {
             attributes,
             kind,
-            local_root: self.is_local_root(),
+            local_root: self.local_root,
             span_name: span.name,
             service_name: resource.service_name,
         };
@@ -152,18 +154,21 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The attributes that no block took. What the settings index is left over in any case.
+    /// The attributes that no block took. What the settings index is left over in any case; of a key that came several
+    /// times, the first.
     fn leftover(&self, sql: bool, status_text: bool) -> Leftover<'a> {
         let Self { attributes, options, .. } = *self;
         let for_good = KeySet::of(&[Key::EnduserId])
-            .with_if(in_progress(attributes).is_some(), Key::XrayInProgress)
             .with_if(asked_annotations(attributes).is_some(), Key::XrayAnnotations);
         let taken = KeySet::HTTP
             .union(KeySet::AWS)
             .union(if sql { KeySet::SQL } else { KeySet::default() })
             .with_if(status_text, Key::HttpStatusText);
+        let is_first =
+            |key: Key, one: &Attribute<'_>| attributes.first(key).is_some_and(|first| ptr::eq(first, one));
         let is_left = |key: Key, attribute: &Attribute<'_>| {
-            !taken.has(key) || options.indexed_attributes.contains(attribute.key)
+            let is_back = || options.indexed_attributes.contains(attribute.key) && is_first(key, attribute);
+            !taken.has(key) || is_back()
         };
         attributes
             .without(for_good)
@@ -171,14 +176,6 @@ impl<'a> Source<'a> {
             .filter(|(key, attribute)| key.is_none_or(|key| is_left(key, attribute)))
             .map(|(_, attribute)| (attribute.key, attribute.value.as_ref()))
             .collect()
-    }
-}
-
-/// What the span says of being in progress, if it says so by a truth value.
-fn in_progress(attributes: Attributes<'_>) -> Option<bool> {
-    match attributes.first(Key::XrayInProgress)?.value {
-        Some(Value::Bool(bool)) => Some(bool),
-        _ => None,
     }
 }
 
@@ -193,6 +190,7 @@ fn asked_annotations<'a>(attributes: Attributes<'a>) -> Option<&'a [Option<Value
 #[cfg(test)]
 mod tests {
     use super::super::attributes::tests::{attributes, pair, pairs};
+    use super::super::attributes::{is_local_root, keep_service, take_in_progress};
     use super::super::json::json as text;
     use super::*;
     use crate::otlp::view::traces::Link;
@@ -208,10 +206,16 @@ mod tests {
         resource: &[Attribute<'_>],
         options: &Options,
     ) -> Vec<serde_json::Value> {
-        let attributes = attributes(&span.attributes);
-        let resource = &Resource::of(resource, options);
+        let (resource, mut span) = (&Resource::of(resource, options), span.clone());
+        let local_root = is_local_root(&span.attributes);
+        let mut service = Vec::new();
+        keep_service(&span.attributes, &mut service);
+        let service = is_split(local_root, span.kind(), resource).then(|| attributes(&service));
+        let in_progress = take_in_progress(&mut span.attributes).unwrap_or(false);
+        let (span, attributes) = (&span, attributes(&span.attributes));
         let ids = SpanIds { trace: TRACE, span: [2; 8], parent };
-        let (first, second) = Source { span, ids, attributes, resource, options }.segments();
+        let source = Source { span, ids, attributes, service, local_root, in_progress, resource, options };
+        let (first, second) = source.segments();
         let json = |segment: Segment<'_>| serde_json::from_str(&text(&segment)).unwrap();
         std::iter::once(first).chain(second).map(json).collect()
     }
@@ -353,6 +357,16 @@ mod tests {
         let document = &translate(&span, ROOT, &[], &Options { indexed_attributes, ..Options::default() })[0];
         let expected = json!({"aws.region": "eu-west-1", "db.name": "shop", "http.method": "GET"});
         assert_eq!(document["annotations"], expected);
+    }
+
+    #[test]
+    fn of_a_repeated_key_the_first_comes_back_and_else_the_last_is_left() {
+        let twice = |key| [pair(key, "first"), pair(key, "last")];
+        let span = span(SpanKind::Server, [twice("http.method"), twice("cart")].concat());
+        let indexed_attributes = ["http.method", "cart"].iter().map(ToString::to_string).collect();
+        let document = &translate(&span, ROOT, &[], &Options { indexed_attributes, ..Options::default() })[0];
+        assert_eq!(document["annotations"], json!({"cart": "last", "http.method": "first"}));
+        assert_eq!(document["http"]["request"]["method"], "last");
     }
 
     #[test]

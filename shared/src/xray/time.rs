@@ -12,10 +12,11 @@ pub(super) fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
 }
 
-/// Nanoseconds since the epoch as seconds with six decimals, in text.
+/// Nanoseconds since the epoch as seconds with six decimals, in text. Those from 2^63 on are times before the epoch.
+#[expect(clippy::cast_precision_loss, reason = "53 bits of microseconds last for 285 years")]
 pub(super) fn seconds_text(nanos: u64) -> String {
-    let micros = nanos / 1_000;
-    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+    let micros = nanos.cast_signed().div_euclid(1_000);
+    format!("{:.6}", micros as f64 / 1e6)
 }
 
 #[cfg(test)]
@@ -36,6 +37,14 @@ mod tests {
 
     #[test]
     fn text_has_six_decimals() {
-        assert_eq!(seconds_text(1_700_000_000_000_001_999), "1700000000.000001");
+        for (nanos, text) in [
+            (0, "0.000000"),
+            (1_999, "0.000001"),
+            (1_700_000_000_000_001_999, "1700000000.000001"),
+            (1_700_000_000_999_999_999, "1700000000.999999"),
+            (u64::MAX, "-0.000001"),
+        ] {
+            assert_eq!(seconds_text(nanos), text);
+        }
     }
 }

@@ -10,14 +10,14 @@ use foldhash::HashMap;
 
 use super::{
     Document, Drop, MAX_DOCUMENT_BYTES, NamedSpan, Options, Translation,
-    attributes::Attributes,
+    attributes::{Attributes, is_local_root, keep_service, take_in_progress},
     document::Segment,
     ids::{SegmentId, SpanIds, TraceId},
     json::{Json, plain_length},
     keys::Key,
     limits,
     resource::Resource,
-    segment::Source,
+    segment::{Source, is_split},
     shorten,
 };
 use crate::{
@@ -43,14 +43,17 @@ pub struct Translator<'a> {
     resources: HashMap<&'a [u8], Resource<'a>>,
     /// Memory for the span at hand.
     span: Span<'a>,
-    memory: Memory,
+    memory: Memory<'a>,
 }
 
 /// Memory for what spans need while they are translated.
 #[derive(Default)]
-struct Memory {
+struct Memory<'a> {
     /// For the span at hand.
     keys: Vec<Option<Key>>,
+    /// The attributes of its service, where it stands for two documents.
+    service: Vec<Attribute<'a>>,
+    service_keys: Vec<Option<Key>>,
     /// The documents of the request at hand, one after the other.
     text: Vec<u8>,
     /// Where in it they are.
@@ -67,7 +70,7 @@ struct Written {
     shortened: bool,
 }
 
-impl Memory {
+impl Memory<'_> {
     fn clear(&mut self) {
         self.written.clear();
         self.text = Vec::with_capacity(self.usual_bytes + self.usual_bytes / 8);
@@ -143,21 +146,29 @@ fn read_resource<'a>(
     options: &Options,
 ) -> Result<Resource<'a>, Malformed> {
     let mut attributes = resource_attributes(resource)?;
-    if let Some(identity) = identity {
-        attributes.retain(|own| identity.attributes().iter().all(|found| found.key != own.key));
-        attributes.extend(identity.attributes().iter().map(Attribute::from));
+    for found in identity.iter().flat_map(|identity| identity.attributes()) {
+        identify(&mut attributes, found.into());
     }
     Ok(Resource::of(&attributes, options))
+}
+
+/// Puts an attribute of the identity in the place of the first of its key. Should the key come again, that one stays, as
+/// it does in the collector: some rules read the first of a key, and others the last.
+fn identify<'a>(attributes: &mut Vec<Attribute<'a>>, found: Attribute<'a>) {
+    match attributes.iter_mut().find(|own| own.key == found.key) {
+        Some(own) => own.value = found.value,
+        None => attributes.push(found),
+    }
 }
 
 impl Translation {
     /// Adds a span's documents, or why it has none.
     fn add<'a>(
         &mut self,
-        span: &'a Span<'a>,
-        resource: &'a Resource<'a>,
-        options: &'a Options,
-        memory: &'a mut Memory,
+        span: &mut Span<'a>,
+        resource: &Resource<'_>,
+        options: &Options,
+        memory: &mut Memory<'a>,
     ) {
         if let Err(reason) = self.try_add(span, resource, options, memory) {
             Drop::add(&mut self.dropped, reason, || NamedSpan::of(span));
@@ -166,15 +177,22 @@ impl Translation {
 
     fn try_add<'a>(
         &mut self,
-        span: &'a Span<'a>,
-        resource: &'a Resource<'a>,
-        options: &'a Options,
-        memory: &'a mut Memory,
+        span: &mut Span<'a>,
+        resource: &Resource<'_>,
+        options: &Options,
+        memory: &mut Memory<'a>,
     ) -> Result<(), &'static str> {
+        let Memory { keys, service, service_keys, text, written, .. } = memory;
         let ids = SpanIds::check(span.trace_id, span.span_id, span.parent_span_id).ok_or("invalid_ids")?;
-        let Memory { keys, text, written, .. } = memory;
+        let local_root = is_local_root(&span.attributes);
+        let service = is_split(local_root, span.kind(), resource).then(|| {
+            keep_service(&span.attributes, service);
+            Attributes::of(service, service_keys)
+        });
+        let in_progress = take_in_progress(&mut span.attributes).unwrap_or(false);
         let attributes = Attributes::of(&span.attributes, keys);
-        let (first, second) = Source { span, ids, attributes, resource, options }.segments();
+        let source = Source { span, ids, attributes, service, local_root, in_progress, resource, options };
+        let (first, second) = source.segments();
         let first = write(first, text)?;
         let second = second.map(|second| write(second, text)).transpose()?;
         for one in [Some(first), second].into_iter().flatten() {

@@ -29,7 +29,7 @@ pub(crate) struct ScopeSpans<'a> {
 }
 
 /// One operation within a trace.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Span<'a> {
     pub(crate) trace_id: &'a [u8],
     pub(crate) span_id: &'a [u8],

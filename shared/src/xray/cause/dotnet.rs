@@ -17,7 +17,10 @@ fn parse_frame(frame: &str) -> Option<(&str, i64, &str)> {
     match (parts.next(), parts.next()) {
         (Some(label), Some(place)) => Some(match place.rsplit_once(':') {
             Some((path, number)) => {
-                (path, line_number(number.strip_prefix("line ").unwrap_or(number)), label)
+                // The word and whatever letter comes after it.
+                let digits =
+                    number.strip_prefix("line").map_or(number, |rest| rest.get(1..).unwrap_or_default());
+                (path, line_number(digits), label)
             }
             None => (place, 0, label),
         }),
@@ -36,6 +39,9 @@ mod tests {
             ("   at A.B(String c) in C:\\src\\B.cs:line 7", Some("  A.B(String c)|C:\\src\\B.cs|7")),
             ("at A.B() in /src/B.cs:7", Some("  A.B()|/src/B.cs|7")),
             ("   at A.B() in /src/B.cs", Some("  A.B()|/src/B.cs|0")),
+            ("   at A.B() in /src/B.cs:lineé7", Some("  A.B()|/src/B.cs|0")),
+            ("   at A.B() in /src/B.cs:line:7", Some("  A.B()|/src/B.cs:line|7")),
+            ("   at A.B() in /src/B.cs:line\t7", Some("  A.B()|/src/B.cs|7")),
             ("   at A.B() in /src/B.cs:line", Some("  A.B()|/src/B.cs|0")),
             ("   at A.B(Object c) more", Some("  A.B(Object c)||0")),
             ("   at A.B", None),

@@ -1,6 +1,6 @@
 //! Java's stack traces, and PHP's, whose SDK writes the same form.
 
-use super::{Exceptions, line_number};
+use super::{Exceptions, after_space, line_number};
 
 /// The trace after its first line, which repeats type and message. Each `Caused by:` is an exception of its own.
 /// Lines of `Suppressed:` blocks and `... 7 more` are passed over.
@@ -11,7 +11,7 @@ pub(super) fn parse<'a>(trace: &'a str, exceptions: &mut Exceptions<'a, '_>) {
             exceptions.frame(path, number, label);
         } else if let Some(header) = line.strip_prefix("Caused by: ") {
             let (kind, first) = match header.split_once(':') {
-                Some((kind, rest)) => (kind, rest.strip_prefix(' ').unwrap_or(rest)),
+                Some((kind, message)) => (kind, after_space(message)),
                 None => (header, ""),
             };
             // A message goes on over the lines up to the first frame.

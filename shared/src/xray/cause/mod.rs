@@ -164,6 +164,11 @@ impl<'a> Exceptions<'a, '_> {
     }
 }
 
+/// A message without the space or the end of line between it and the colon after its type.
+fn after_space(message: &str) -> &str {
+    message.strip_prefix(|char: char| char.is_ascii_whitespace()).unwrap_or(message)
+}
+
 /// A line number; 0 if it is none.
 fn line_number(text: &str) -> i64 {
     text.parse().unwrap_or(0)

@@ -1,26 +1,29 @@
 //! Python's tracebacks: the innermost frame last, an exception before the one it caused.
 
-use std::borrow::Cow;
+use std::ops::Range;
 
-use super::{Exceptions, line_number};
+use super::{Exceptions, after_space, line_number};
+
+/// Before a frame.
+const FILE: &str = "  File ";
 
 const CHAINED: &str = "During handling of the above exception, another exception occurred:";
 
 /// The traceback from the line before its last, which repeats type and message, upwards. Where one exception was
 /// thrown while another was handled, that other is the cause. A traceback that can't be read further ends there.
 pub(super) fn parse<'a>(trace: &'a str, exceptions: &mut Exceptions<'a, '_>) {
-    let lines: Vec<&str> = trace.split('\n').collect();
-    let mut below = lines.len().saturating_sub(1);
+    let traceback = Traceback::of(trace);
+    let mut below = traceback.lines.len().saturating_sub(1);
     while let Some(at) = below.checked_sub(1) {
         below = at;
-        let Some(line) = lines.get(at) else { return };
-        if let Some(frame) = line.strip_prefix("  File ") {
+        let line = traceback.line(at);
+        if let Some(frame) = line.strip_prefix(FILE) {
             if let Some((path, number, label)) = parse_frame(frame) {
                 exceptions.frame(path, number, label);
             }
         } else if line.starts_with(CHAINED) {
-            let Some((file, kind, message)) = handled(&lines, at) else { return };
-            exceptions.push_cause(kind, message);
+            let Some((file, kind, message)) = traceback.handled(at) else { return };
+            exceptions.push_cause(kind, message.into());
             below = file + 1; // the frame itself is next
         }
     }
@@ -45,18 +48,37 @@ fn unquoted(path: &str) -> &str {
     inside.as_str()
 }
 
-/// The exception that ends two lines above the marker in line `marker`: the line of its last frame, its type and its
-/// message, which begins two lines below that frame.
-fn handled<'a>(lines: &[&'a str], marker: usize) -> Option<(usize, &'a str, Cow<'a, str>)> {
-    let file = lines.get(..marker)?.iter().rposition(|line| line.starts_with("  File "))?;
-    let (first, rest) = lines.get(file + 2..marker.checked_sub(1)?)?.split_first()?;
-    // A type on a line of its own with the colon further down is no traceback of Python's.
-    let (kind, message) = first.split_once(':')?;
-    let message = message.strip_prefix(' ').unwrap_or(message);
-    if rest.is_empty() {
-        return Some((file, kind, message.into()));
+/// A traceback by lines.
+struct Traceback<'a> {
+    whole: &'a str,
+    /// Where each line begins and ends.
+    lines: Vec<Range<usize>>,
+}
+
+impl<'a> Traceback<'a> {
+    fn of(whole: &'a str) -> Self {
+        let line = |at: &mut usize, line: &str| {
+            let start = *at;
+            *at += line.len() + 1;
+            Some(start..start + line.len())
+        };
+        Self { whole, lines: whole.split('\n').scan(0, line).collect() }
     }
-    Some((file, kind, format!("{message}\n{}", rest.join("\n")).into()))
+
+    fn line(&self, at: usize) -> &'a str {
+        self.lines.get(at).and_then(|line| self.whole.get(line.clone())).unwrap_or_default()
+    }
+
+    /// The exception that ends two lines above the marker in line `marker`: the line of its last frame, its type and its
+    /// message. They begin two lines below that frame: where Python points at a part of the code, these marks belong to
+    /// the type.
+    fn handled(&self, marker: usize) -> Option<(usize, &'a str, &'a str)> {
+        let file = (0..marker).rev().find(|at| self.line(*at).starts_with(FILE))?;
+        let lines = self.lines.get(file + 2..marker.checked_sub(1)?)?;
+        let text = self.whole.get(lines.first()?.start..lines.last()?.end)?;
+        let (kind, message) = text.split_once(':')?;
+        Some((file, kind, after_space(message)))
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +94,10 @@ mod tests {
              Traceback (most recent call last):\n  File \"b.py\", line 2, in h\n    i()\nT: m"
         );
         let chained: &'static str = chained.leak();
+        let marked = format!(
+            "  File \"a.py\", line 1, in f\n    g()\n    ~^^~\nU:\nfirst\n\n{marker}\n\n  File \"b.py\", line 2, in h\nT: m"
+        );
+        let marked: &'static str = marked.leak();
         for (trace, expected) in [
             ("", &["T: m"][..]),
             ("T: m", &["T: m"]),
@@ -84,6 +110,7 @@ mod tests {
             ("  File \"a.py\", row 1, at f\nT: m", &["T: m", "  |a.py|0"]),
             ("  File ,,\nT: m", &["T: m", "  ||0"]),
             (chained, &["T: m", "  h|b.py|2", "U: first\nsecond", "  f|a.py|1"]),
+            (marked, &["T: m", "  h|b.py|2", "    ~^^~\nU: first", "  f|a.py|1"]),
         ] {
             assert_eq!(parsed(parse, trace), expected, "{trace}");
         }

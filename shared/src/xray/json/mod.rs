@@ -277,7 +277,7 @@ mod tests {
     fn json_that_came_as_such_stays_what_it_is_but_for_real_numbers() {
         let given = r#"{"b":[null,true,{"k":"\u0001é\""}],"a":[1.0,1e-7,-3,18446744073709551615,1e300]}"#;
         let value: Value = serde_json::from_str(given).unwrap();
-        let want = r#"{"a":[1,1e-7,-3,18446744073709551615,1e300],"b":[null,true,{"k":"\u0001é\""}]}"#;
+        let want = r#"{"a":[1,1e-7,-3,18446744073709551615,1e+300],"b":[null,true,{"k":"\u0001é\""}]}"#;
         assert_eq!(json(&value), want);
         assert_eq!(length(&value), want.len());
     }

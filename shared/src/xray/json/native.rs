@@ -23,6 +23,8 @@ impl Json for Native<'_> {
             },
             Some(Value::Array(list)) => write_list(list.iter().map(|item| Native(item.as_ref())), out),
             Some(Value::Map(map)) => NativeMap(map).write(out),
+            // No bytes are null, as they are to Go.
+            Some(Value::Bytes([])) => out.extend_from_slice(b"null"),
             Some(Value::Bytes(bytes)) => base64(bytes).as_str().write(out),
         }
     }
@@ -36,12 +38,17 @@ fn not_a_number(double: f64) -> Option<&'static str> {
     }
 }
 
-/// A value of any type as text: a text as it is, anything else as its JSON.
+/// A value of any type as text: a text as it is, bytes as base64, anything else as its JSON, in which characters that
+/// mean something in HTML are escaped, as Go does.
 pub(in super::super) fn as_text<'a>(value: Option<&Value<'a>>) -> Cow<'a, str> {
     match value {
         None => Cow::Borrowed(""),
         Some(Value::String(text)) => Cow::Borrowed(text),
-        other => Cow::Owned(json(&Native(other))),
+        Some(Value::Bytes(bytes)) => Cow::Owned(base64(bytes)),
+        other => {
+            let json = json(&Native(other));
+            Cow::Owned(json.replace('<', r"\u003c").replace('>', r"\u003e").replace('&', r"\u0026"))
+        }
     }
 }
 
@@ -104,12 +111,30 @@ mod tests {
             (f64::NAN.into_value(), r#""NaN""#),
             (f64::NEG_INFINITY.into_value(), r#""-Infinity""#),
             (Value::Bytes(&[0, 1]), r#""AAE=""#),
+            (Value::Bytes(&[]), "null"),
             (list(vec![1.into_value(), "x".into_value(), list(vec![])]), r#"[1,"x",[]]"#),
             (map, r#"{"a":"x","b":true}"#),
         ] {
             assert_eq!(json(&Native(Some(&value))), expected);
         }
         assert_eq!(json(&Native(None)), "null");
+    }
+
+    #[test]
+    fn any_value_can_be_text() {
+        for (value, expected) in [
+            (Some("a<b".into_value()), "a<b"),
+            (Some(503.into_value()), "503"),
+            (Some(0.5.into_value()), "0.5"),
+            (Some(1e21.into_value()), "1e+21"),
+            (Some(true.into_value()), "true"),
+            (Some(Value::Bytes(&[0, 1])), "AAE="),
+            (Some(Value::Bytes(&[])), ""),
+            (Some(vec!["<&>", "é"].into_value()), r#"["\u003c\u0026\u003e","é"]"#),
+            (None, ""),
+        ] {
+            assert_eq!(as_text(value.as_ref()), expected);
+        }
     }
 
     #[test]

@@ -24,8 +24,10 @@ pub(super) fn write(double: f64, out: &mut Vec<u8>) {
         Ok(())
     } else if (1e-6..1e21).contains(&size) {
         write!(out, "{double}")
-    } else {
+    } else if size < 1.0 {
         write!(out, "{double:e}")
+    } else {
+        out.write_all(format!("{double:e}").replace('e', "e+").as_bytes())
     };
 }
 
@@ -52,11 +54,11 @@ mod tests {
             (1e15, "1000000000000000"),
             (1e16, "10000000000000000"),
             (1.5e20, "150000000000000000000"),
-            (1e21, "1e21"),
+            (1e21, "1e+21"),
             (1e-5, "0.00001"),
             (1e-6, "0.000001"),
             (1e-7, "1e-7"),
-            (f64::MAX, "1.7976931348623157e308"),
+            (f64::MAX, "1.7976931348623157e+308"),
         ] {
             let mut out = Vec::new();
             write(double, &mut out);
