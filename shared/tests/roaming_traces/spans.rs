@@ -1,23 +1,17 @@
-//! Whatever spans say: translation never panics, and what it writes X-Ray can read.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod documents;
-
-use std::path::PathBuf;
+//! Spans of every kind, with the attributes that mean something, of every type, given once, twice or not at all.
 
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
-use prost::Message;
+use proptest::sample::select;
 use siphon_core::otlp::{
     AnyValue, ArrayValue, Event, KeyValue, KeyValueList, Link, Resource, ResourceSpans, ScopeSpans, Span,
     Status, TraceRequest, Value,
 };
-use siphon_core::xray::{Options, Translator};
+use siphon_core::xray::Options;
 
 /// The keys that mean something to a span.
-const SPAN_KEYS: &[&str] = &[
+pub(crate) const SPAN_KEYS: &[&str] = &[
     "http.method",
     "http.request.method",
     "http.client_ip",
@@ -70,18 +64,23 @@ const SPAN_KEYS: &[&str] = &[
     "rpc.system",
     "aws.span.kind",
     "aws.local.service",
+    "aws.local.operation",
     "aws.remote.service",
+    "aws.remote.operation",
     "remoteTarget",
+    "K8s.RemoteNamespace",
     "enduser.id",
     "aws.xray.inprogress",
     "aws.xray.annotations",
     "aws.xray.metadata.default",
     "aws.xray.metadata.shop",
+    "network.peer.port",
+    "http.route",
     "otel.resource.service.name",
 ];
 
 /// The keys that mean something to a resource.
-const RESOURCE_KEYS: &[&str] = &[
+pub(crate) const RESOURCE_KEYS: &[&str] = &[
     "service.name",
     "service.version",
     "service.namespace",
@@ -89,17 +88,25 @@ const RESOURCE_KEYS: &[&str] = &[
     "container.image.tags",
     "container.image.tag",
     "container.name",
+    "container.id",
     "cloud.provider",
     "cloud.platform",
     "cloud.account.id",
+    "cloud.availability_zone",
     "aws.ecs.launchtype",
+    "aws.ecs.task.arn",
+    "aws.ecs.cluster.arn",
     "aws.log.group.arns",
     "aws.log.group.names",
     "host.id",
+    "host.type",
     "k8s.cluster.name",
+    "k8s.pod.name",
     "telemetry.sdk.name",
     "telemetry.sdk.language",
+    "telemetry.sdk.version",
     "telemetry.auto.version",
+    "telemetry.distro.version",
 ];
 
 /// The keys that mean something to an event.
@@ -125,8 +132,15 @@ const TEXTS: &[&str] = &[
     "aws_ecs",
     "aws_ec2",
     "aws_elastic_beanstalk",
+    "aws_eks",
+    "fargate",
     "mysql",
+    "redis",
+    "https",
+    "443",
+    "GET",
     "jdbc:mysql://app@db:3306/shop",
+    "mongodb://a:1,b%C3%A9:2/shop",
     "10.0.0.1",
     "RECEIVED",
     "{\"a\":{\"b\":[1.5,null]},\"otel.resource.x\":1}",
@@ -141,16 +155,17 @@ const TEXTS: &[&str] = &[
     "E: m\n\tat a.b/C.d(C.java:7)\nCaused by: F:\n\tat (",
     "E: m\nCaused by: F:é\nCaused by: ",
     "  File \",\"\n  File \"a\", line 1, in f\nx\n\nDuring handling of the above exception, another exception occurred:\nE",
+    "  File \"a\", line 1, in f\n    g()\n    ~^^~\nU: v\n\nDuring handling of the above exception, another exception occurred:\n\nE",
     "E\n    at (\n    at f (a:1:2)\n    at native",
     "E\n at f in a:line\n at f() in \n at )",
     "E\ngoroutine 1 [running]:\nf()\n\ta.go:99999999999999999999",
 ];
 
-fn text() -> impl Strategy<Value = String> {
+pub(crate) fn text() -> impl Strategy<Value = String> {
     prop_oneof![4 => select(TEXTS).prop_map(str::to_owned), 2 => any::<String>(), 1 => "[ -~\\n]{0,300}"]
 }
 
-fn value() -> impl Strategy<Value = AnyValue> {
+pub(crate) fn value() -> impl Strategy<Value = AnyValue> {
     let leaf = prop_oneof![
         1 => Just(None),
         8 => text().prop_map(|text| Some(Value::String(text))),
@@ -172,9 +187,40 @@ fn value() -> impl Strategy<Value = AnyValue> {
     })
 }
 
-fn attributes(known: &'static [&'static str], most: usize) -> impl Strategy<Value = Vec<KeyValue>> {
+pub(crate) fn attributes(
+    known: &'static [&'static str],
+    most: usize,
+) -> impl Strategy<Value = Vec<KeyValue>> {
     let key = prop_oneof![9 => select(known).prop_map(str::to_owned), 1 => ".{0,12}"];
     vec((key, option::weighted(0.95, value())).prop_map(|(key, value)| KeyValue { key, value }), 0..most)
+}
+
+/// An attribute.
+pub(crate) fn pair(key: &str, value: Value) -> KeyValue {
+    KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }) }
+}
+
+/// Attributes that choose a path which attributes by chance would seldom choose.
+fn turns() -> impl Strategy<Value = Vec<KeyValue>> {
+    let text = |key, text: &str| Just(pair(key, Value::String(text.to_owned())));
+    let asked = vec(select(SPAN_KEYS), 0..5).prop_map(|keys| {
+        let key = |key: &str| AnyValue { value: Some(Value::String(key.to_owned())) };
+        pair("aws.xray.annotations", Value::Array(ArrayValue { values: keys.into_iter().map(key).collect() }))
+    });
+    let turns = (
+        option::weighted(0.3, text("aws.span.kind", "LOCAL_ROOT")),
+        option::weighted(0.15, any::<bool>().prop_map(|bool| pair("aws.xray.inprogress", Value::Bool(bool)))),
+        option::weighted(0.15, asked),
+        option::weighted(0.15, text("db.system", "mysql")),
+        option::weighted(0.15, text("rpc.system", "aws-api")),
+        option::weighted(0.2, (390..610_i64).prop_map(|code| pair("http.status_code", Value::Int(code)))),
+    );
+    turns.prop_map(|(a, b, c, d, e, f)| [a, b, c, d, e, f].into_iter().flatten().collect())
+}
+
+/// Attributes of a span, in any order.
+fn span_attributes() -> impl Strategy<Value = Vec<KeyValue>> {
+    (attributes(SPAN_KEYS, 14), turns()).prop_map(|(some, turns)| [some, turns].concat()).prop_shuffle()
 }
 
 fn id(length: usize) -> impl Strategy<Value = Vec<u8>> {
@@ -198,11 +244,11 @@ fn link() -> impl Strategy<Value = Link> {
     })
 }
 
-fn span() -> impl Strategy<Value = Span> {
+pub(crate) fn span() -> impl Strategy<Value = Span> {
     let ids = (id(16), id(8), id(8));
     let rest = (vec(event(), 0..4), vec(link(), 0..3), option::of((text(), -1..4_i32)));
     let times = (any::<u64>(), any::<u64>());
-    (ids, text(), -1..8_i32, times, attributes(SPAN_KEYS, 14), rest).prop_map(
+    (ids, text(), -1..8_i32, times, span_attributes(), rest).prop_map(
         |((trace_id, span_id, parent_span_id), name, kind, times, attributes, (events, links, status))| {
             Span {
                 trace_id,
@@ -221,7 +267,7 @@ fn span() -> impl Strategy<Value = Span> {
     )
 }
 
-fn request() -> impl Strategy<Value = TraceRequest> {
+pub(crate) fn request() -> impl Strategy<Value = TraceRequest> {
     let resource =
         option::weighted(0.9, attributes(RESOURCE_KEYS, 12).prop_map(|attributes| Resource { attributes }));
     (resource, vec(span(), 0..4)).prop_map(|(resource, spans)| TraceRequest {
@@ -232,62 +278,10 @@ fn request() -> impl Strategy<Value = TraceRequest> {
     })
 }
 
-fn options() -> impl Strategy<Value = Options> {
+pub(crate) fn options() -> impl Strategy<Value = Options> {
     let keys = select([SPAN_KEYS, RESOURCE_KEYS].concat())
         .prop_flat_map(|key| prop_oneof![Just(key.to_owned()), Just(format!("otel.resource.{key}"))]);
     (btree_set(keys, 0..12), any::<bool>(), vec(text(), 0..2)).prop_map(
         |(indexed_attributes, index_all, log_groups)| Options { indexed_attributes, index_all, log_groups },
     )
-}
-
-/// What holds for every translation.
-fn check(request: &TraceRequest, options: &Options) {
-    let bytes = request.encode_to_vec();
-    let translate = || Translator::new(options, None).translate(&bytes).unwrap();
-    let translation = translate();
-    assert_eq!(translation, translate(), "the same spans give the same documents");
-    let spans =
-        request.resource_spans.iter().flat_map(|spans| &spans.scope_spans).map(|scope| scope.spans.len());
-    let spans: usize = spans.sum();
-    let dropped: u64 = translation.dropped.iter().map(|drop| drop.spans).sum();
-    let kept = spans - usize::try_from(dropped).unwrap();
-    assert!((kept..=2 * kept).contains(&translation.documents.len()), "no span is lost uncounted");
-    for document in &translation.documents {
-        documents::check(document);
-    }
-}
-
-fn recorded() -> Vec<Vec<u8>> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/golden/traces");
-    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut paths: Vec<PathBuf> =
-        paths.filter(|path| path.extension().is_some_and(|end| end == "pb")).collect();
-    paths.sort();
-    paths.into_iter().map(|path| std::fs::read(path).unwrap()).collect()
-}
-
-proptest! {
-    #[test]
-    fn any_request_becomes_documents_or_counted_drops(request in request(), options in options()) {
-        check(&request, &options);
-    }
-
-    #[test]
-    fn a_recorded_request_with_flipped_bytes_does_too(
-        which: Index,
-        flips in vec((any::<Index>(), any::<u8>()), 1..12),
-        options in options(),
-    ) {
-        let requests = recorded();
-        let mut bytes = which.get(&requests).clone();
-        for (at, with) in flips {
-            if !bytes.is_empty() {
-                let at = at.index(bytes.len());
-                bytes[at] = with;
-            }
-        }
-        if let Ok(request) = TraceRequest::decode(bytes.as_slice()) {
-            check(&request, &options);
-        }
-    }
 }
