@@ -4,12 +4,9 @@ use std::borrow::Cow;
 
 use super::Options;
 use super::json::{Json, Native, Object, Written, json, length, sort_keep_last};
-use super::metadata::{Entry, JsonObject, Metadata, RESOURCE};
+use super::metadata::{Entry, JsonObject, Metadata, RESOURCE, carried};
 use super::shorten::largest;
 use crate::otlp::view::values::{Attribute, Value};
-
-/// Before the namespace in the key of an attribute that carries metadata as JSON.
-const METADATA: &str = "aws.xray.metadata.";
 
 /// The most annotations that X-Ray indexes.
 const MOST: usize = 50;
@@ -221,7 +218,7 @@ impl<'a> Sorted<'a> {
             if is_scalar(value) {
                 self.annotations.push((annotation_key(key), Native(Some(value))));
             }
-        } else if let Some((namespace, object)) = json_metadata(key, value) {
+        } else if let Some((namespace, object)) = carried(key, value) {
             if namespace.eq_ignore_ascii_case("default") {
                 let entries = object.into_iter().flatten();
                 self.json.extend(entries.map(|(key, value)| (Cow::Owned(key), Entry::Json(value))));
@@ -231,32 +228,6 @@ impl<'a> Sorted<'a> {
         } else {
             self.default.push((Cow::Borrowed(key), Entry::Attribute(value)));
         }
-    }
-}
-
-/// The namespace and the object that `aws.xray.metadata.NAMESPACE` carries as text, or null. An attribute whose text
-/// is neither is like any other.
-fn json_metadata<'a>(key: &'a str, value: &Value<'_>) -> Option<(&'a str, Option<JsonObject>)> {
-    let namespace = key.strip_prefix(METADATA)?;
-    let Value::String(text) = value else { return None };
-    let mut object: Option<JsonObject> = serde_json::from_str(text).ok()?;
-    object.iter_mut().flat_map(JsonObject::values_mut).for_each(round);
-    Some((namespace, object))
-}
-
-/// Makes doubles of numbers that a double can't tell from their neighbours: to Go all numbers in JSON are doubles.
-fn round(json: &mut serde_json::Value) {
-    const EXACT: f64 = (1_u64 << 53) as f64;
-    match json {
-        serde_json::Value::Number(number) => {
-            let rounded = number.as_f64().filter(|double| double.abs() >= EXACT);
-            if let Some(rounded) = rounded.and_then(serde_json::Number::from_f64) {
-                *number = rounded;
-            }
-        }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(round),
-        serde_json::Value::Object(entries) => entries.values_mut().for_each(round),
-        _ => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! Metadata: what X-Ray keeps with a document and does not index.
 
+mod carried;
 mod shorten;
 
 use std::borrow::Cow;
@@ -7,6 +8,8 @@ use std::borrow::Cow;
 use super::annotations::ResourceAttributes;
 use super::json::{Json, Native, Object, Written};
 use crate::otlp::view::values::Value;
+
+pub(super) use carried::carried;
 
 /// Before the keys of a resource's attributes.
 pub(super) const RESOURCE: &str = "otel.resource.";

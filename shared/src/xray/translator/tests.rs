@@ -6,7 +6,10 @@ use super::*;
 use crate::otlp::{
     self,
     check::testing::{Draw, rearranged_traces},
-    view::traces::{Event, Link, Status},
+    view::{
+        traces::{Event, Link, Status},
+        values::Value,
+    },
 };
 
 fn golden_requests() -> Vec<Vec<u8>> {
@@ -152,4 +155,14 @@ fn a_resource_is_known_again_by_its_bytes_alone() {
         let alone = Translator::new(&options, Some(&identity)).translate(request);
         assert_eq!(one.translate(request), alone);
     }
+}
+
+#[test]
+fn the_identity_takes_the_place_of_the_first_of_its_key() {
+    let own = |key: &'static str, text: &'static str| Attribute { key, value: Some(Value::String(text)) };
+    let mut attributes = vec![own("a", "1"), own("b", "2"), own("a", "3")];
+    identify(&mut attributes, own("a", "found"));
+    identify(&mut attributes, own("c", "found"));
+    let want = [own("a", "found"), own("b", "2"), own("a", "3"), own("c", "found")];
+    assert_eq!(attributes, want);
 }
