@@ -105,8 +105,8 @@ impl Ledger {
     }
 
     fn add_tally(&mut self, event: &'static str, records: &Tally, reason: &'static str) {
-        for kind in Kind::ALL {
-            self.add(event, kind.name(), reason, records.get(kind));
+        for (kind, count) in records.by_kind() {
+            self.add(event, kind.name(), reason, count);
         }
     }
 

@@ -41,9 +41,8 @@ use tokio::{
 
 use crate::{
     agent::Agent,
-    pull::Pulls,
-    receivers::{ecs, otlp_http, otlp_http::OtlpHttp},
-    settings::{OTLP_HTTP_ADDRESS, PULL_ADDRESS, Settings},
+    receivers::{Sockets, ecs},
+    settings::{PULL_ADDRESS, Settings},
     shutdown::Signals,
 };
 
@@ -76,46 +75,22 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`]. Once started, it runs to its end.
 pub fn run(settings: Settings) -> Result<(), StartError> {
-    // First of all: what connects early waits in the socket's queue instead of being refused.
-    let otlp = listen(settings.otlp_http_address, OTLP_HTTP_ADDRESS)?;
-    let pull = listen(settings.pull_address, PULL_ADDRESS)?;
+    let sockets = Sockets::bind(&settings)?;
+    let pull = net::listen(settings.pull_address, PULL_ADDRESS)?;
     let mut boot = [0; 16];
     getrandom::fill(&mut boot)?;
     let agent = Rc::new(Agent::new(settings, BootId(boot)));
     let runtime =
         Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())?;
-    runtime.block_on(serve(agent, otlp, pull))
+    runtime.block_on(serve(agent, sockets, pull))
 }
 
-fn listen(address: SocketAddr, setting: &'static str) -> Result<std::net::TcpListener, StartError> {
-    let listener = std::net::TcpListener::bind(address).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    });
-    listener.map_err(|source| StartError::Listen { address, setting, source })
-}
-
-async fn serve(
-    agent: Rc<Agent>,
-    otlp: std::net::TcpListener,
-    pull: std::net::TcpListener,
-) -> Result<(), StartError> {
+async fn serve(agent: Rc<Agent>, sockets: Sockets, pull: std::net::TcpListener) -> Result<(), StartError> {
     let mut signals = Signals::listen()?;
-    let (otlp, pull) = (TcpListener::from_std(otlp)?, TcpListener::from_std(pull)?);
-    announce(&agent, &otlp, &pull);
     let (close, closing) = watch::channel(false);
-    let receiver = Rc::new(OtlpHttp::new(Rc::clone(&agent)));
-    let pulls = Rc::new(Pulls::new(Rc::clone(&agent)));
-    let servers = [
-        spawn_local(net::serve(otlp, otlp_http::LIMITS, closing.clone(), move |_, request| {
-            let receiver = Rc::clone(&receiver);
-            async move { receiver.handle(request).await }
-        })),
-        spawn_local(net::serve(pull, pull::LIMITS, closing, move |peer, request| {
-            let pulls = Rc::clone(&pulls);
-            async move { pulls.handle(peer, request).await }
-        })),
-    ];
+    let mut servers = sockets.serve(&agent, &closing)?;
+    servers.push(pull::serve(&agent, TcpListener::from_std(pull)?, closing));
+    log_ready(&agent);
     let (stop_sampling, sampling) = watch::channel(false);
     let sampler = spawn_local(sample(Rc::clone(&agent), sampling));
 
@@ -150,18 +125,14 @@ async fn sample(agent: Rc<Agent>, stop: watch::Receiver<bool>) {
     }
 }
 
-fn announce(agent: &Agent, otlp: &TcpListener, pull: &TcpListener) {
-    let address =
-        |listener: &TcpListener| listener.local_addr().map_or_else(|_| "?".to_owned(), |a| a.to_string());
+fn log_ready(agent: &Agent) {
     let settings = &agent.settings;
     info!(
         version = env!("CARGO_PKG_VERSION"),
         boot:% = agent.boot,
-        otlp_http = address(otlp),
-        pull = address(pull),
         sample_interval:? = settings.sample_interval,
         spool_max_bytes = settings.spool_max_bytes,
         otlp_max_body_bytes = settings.otlp_max_body_bytes;
-        "listening"
+        "ready"
     );
 }

@@ -10,10 +10,15 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, request::Parts};
 use hyper::body::Incoming;
-use log::{debug, warn};
+use log::{debug, info, warn};
 use siphon_core::wire::{
     ACK_PATH, PULL_PATH, Refusal, RefusalCode,
     signature::{Nonce, SIGNATURE},
+};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::{JoinHandle, spawn_local},
 };
 
 use crate::{
@@ -22,7 +27,7 @@ use crate::{
     handout::Handout,
     health,
     logging::Throttle,
-    net::{Answer, BodyError, Budget, Limits, Peer, WhenFull, answer, discard, read},
+    net::{self, Answer, BodyError, Budget, Limits, Peer, WhenFull, answer, discard, read},
     replay::Replay,
 };
 
@@ -69,6 +74,18 @@ impl Operation {
             Self::Ack => "ack",
         }
     }
+}
+
+/// Serves pulls until `closing` has turned true.
+pub fn serve(agent: &Rc<Agent>, listener: TcpListener, closing: watch::Receiver<bool>) -> JoinHandle<()> {
+    if let Ok(address) = listener.local_addr() {
+        info!(address:%; "answering pulls");
+    }
+    let pulls = Rc::new(Pulls::new(Rc::clone(agent)));
+    spawn_local(net::serve(listener, LIMITS, closing, move |peer, request| {
+        let pulls = Rc::clone(&pulls);
+        async move { pulls.handle(peer, request).await }
+    }))
 }
 
 impl Pulls {

@@ -1,7 +1,7 @@
 //! What the agent is told by its environment.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
@@ -15,6 +15,9 @@ use crate::{
     receivers::metadata::{Endpoint, EndpointError},
     spool::Spool,
 };
+
+/// The setting that says where receivers listen that have no address of their own.
+pub const RECEIVER_HOST: &str = "SIPHON_RECEIVER_HOST";
 
 /// The setting that says where pulls and health checks are answered.
 pub const PULL_ADDRESS: &str = "SIPHON_PULL_ADDRESS";
@@ -32,8 +35,8 @@ pub struct Settings {
     pub sample_interval: Duration,
     /// Both shares of the spool. `SIPHON_SPOOL_MAX_BYTES`.
     pub spool_max_bytes: usize,
-    /// Where OTLP over HTTP is received. `SIPHON_OTLP_HTTP_ADDRESS`.
-    pub otlp_http_address: SocketAddr,
+    /// Where OTLP over HTTP is received, if anywhere. `SIPHON_OTLP_HTTP_ADDRESS`.
+    pub otlp_http_address: Option<SocketAddr>,
     /// The largest OTLP body, never more than fits into a share. `SIPHON_OTLP_MAX_BODY_BYTES`.
     pub otlp_max_body_bytes: usize,
     /// Where pulls and health checks are answered. `SIPHON_PULL_ADDRESS`.
@@ -67,7 +70,12 @@ impl Settings {
             Duration::from_secs(20),
             duration(Duration::from_millis(200)..=HOUR),
         );
-        let otlp_http_address = read_address(&mut read, OTLP_HTTP_ADDRESS, (Ipv4Addr::LOCALHOST, 4318));
+        let host = read.read(
+            RECEIVER_HOST,
+            Ipv4Addr::LOCALHOST.into(),
+            parsed("an IP address, such as 127.0.0.1, or 0.0.0.0 for all of the task's"),
+        );
+        let otlp_http_address = read_receiver(&mut read, OTLP_HTTP_ADDRESS, host, 4318);
         let pull_address = read_address(&mut read, PULL_ADDRESS, DEFAULT_PULL_ADDRESS);
         let grace =
             read.read("SIPHON_GRACE", Duration::from_secs(25), duration(Duration::from_millis(1)..=HOUR));
@@ -103,6 +111,19 @@ pub fn read_pull_address(look_up: impl Fn(&str) -> Option<String>) -> Result<Soc
     read.finish(address)
 }
 
+/// Where a receiver listens: `off`, an address of its own, or its usual port on the receivers' host.
+fn read_receiver(
+    read: &mut Reader<impl Fn(&str) -> Option<String>>,
+    name: &'static str,
+    host: IpAddr,
+    port: u16,
+) -> Option<SocketAddr> {
+    read.read(name, Some(SocketAddr::new(host, port)), |text| match text {
+        "off" => Ok(None),
+        address => parsed("an IP address and a port, such as 127.0.0.1:4318, or off")(address).map(Some),
+    })
+}
+
 fn read_address(
     read: &mut Reader<impl Fn(&str) -> Option<String>>,
     name: &'static str,
@@ -127,11 +148,20 @@ mod tests {
         let settings = read(&[KEY]).unwrap();
         assert_eq!(settings.sample_interval, Duration::from_secs(20));
         assert_eq!(settings.spool_max_bytes, 8_388_608);
-        assert_eq!(settings.otlp_http_address.to_string(), "127.0.0.1:4318");
+        assert_eq!(settings.otlp_http_address, Some("127.0.0.1:4318".parse().unwrap()));
         assert_eq!(settings.pull_address.to_string(), "0.0.0.0:4319");
         assert_eq!(settings.grace, Duration::from_secs(25));
         assert!(settings.metadata.is_none());
         assert!(read(&[]).unwrap_err().to_string().contains("SIPHON_KEY: is required"));
+    }
+
+    #[test]
+    fn receivers_are_opened_together_moved_or_switched_off() {
+        let otlp_http = |pairs: &[(&str, &str)]| read(&[&[KEY], pairs].concat()).unwrap().otlp_http_address;
+        let open = (RECEIVER_HOST, "0.0.0.0");
+        assert_eq!(otlp_http(&[open]), Some(([0; 4], 4318).into()));
+        assert_eq!(otlp_http(&[open, (OTLP_HTTP_ADDRESS, "[::1]:9")]), Some("[::1]:9".parse().unwrap()));
+        assert_eq!(otlp_http(&[open, (OTLP_HTTP_ADDRESS, "off")]), None);
     }
 
     #[test]
@@ -147,6 +177,7 @@ mod tests {
             "SIPHON_KEY",
             "SIPHON_SAMPLE_INTERVAL",
             "SIPHON_SPOOL_MAX_BYTES",
+            "SIPHON_RECEIVER_HOST",
             "SIPHON_OTLP_HTTP_ADDRESS",
             "SIPHON_OTLP_MAX_BODY_BYTES",
             "SIPHON_PULL_ADDRESS",
@@ -158,6 +189,6 @@ mod tests {
         for name in names {
             assert!(error.contains(&format!("\n  {name}: accepted: ")), "{name}: {error}");
         }
-        assert!(error.starts_with("9 setting(s) refused") && !error.contains("nonsense"), "{error}");
+        assert!(error.starts_with("10 setting(s) refused") && !error.contains("nonsense"), "{error}");
     }
 }

@@ -3,13 +3,15 @@
 mod body;
 mod server;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 
 pub use body::{Body, BodyError, Budget, discard, read};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 pub use server::{Limits, Peer, WhenFull, serve};
+
+use crate::StartError;
 
 /// An answer in one piece.
 pub type Answer = Response<Full<Bytes>>;
@@ -27,6 +29,18 @@ pub fn answer(status: StatusCode, content_type: &'static str, body: impl Into<By
 #[must_use]
 pub fn text(status: StatusCode, message: impl Into<String>) -> Answer {
     answer(status, "text/plain; charset=utf-8", message.into() + "\n")
+}
+
+/// A listener at `address`, which `setting` says.
+///
+/// # Errors
+/// [`StartError::Listen`]
+pub fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    listener.map_err(|source| StartError::Listen { address, setting, source })
 }
 
 /// Whether `peer` is on the same machine as the socket that it reached.

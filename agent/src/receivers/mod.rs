@@ -1,5 +1,71 @@
-//! What comes in: one file a source. Each hands bytes as received to the spool.
+//! What comes in: one file or folder a source. Each hands bytes as received, or what they add up to, to the spool.
 
 pub mod ecs;
 pub mod metadata;
 pub mod otlp_http;
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    rc::Rc,
+};
+
+use log::info;
+use otlp_http::OtlpHttp;
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, spawn_local},
+};
+
+use crate::{
+    StartError,
+    agent::Agent,
+    net,
+    settings::{OTLP_HTTP_ADDRESS, Settings},
+};
+
+/// The sockets of all receivers that are on.
+pub struct Sockets {
+    otlp_http: Option<TcpListener>,
+}
+
+impl Sockets {
+    /// Binds them, before anything else is done: who sends early waits in a socket's queue instead of being refused.
+    ///
+    /// # Errors
+    /// [`StartError::Listen`] names the first that can't be had.
+    pub fn bind(settings: &Settings) -> Result<Self, StartError> {
+        Ok(Self { otlp_http: bind(settings.otlp_http_address, OTLP_HTTP_ADDRESS)? })
+    }
+
+    /// Starts the receivers. Each ends after `closing` has turned true.
+    ///
+    /// # Errors
+    /// If the operating system refuses one.
+    pub fn serve(
+        self,
+        agent: &Rc<Agent>,
+        closing: &watch::Receiver<bool>,
+    ) -> io::Result<Vec<JoinHandle<()>>> {
+        let mut tasks = Vec::new();
+        if let Some(listener) = self.otlp_http {
+            let listener = announced("otlp_http", listener)?;
+            let receiver = Rc::new(OtlpHttp::new(Rc::clone(agent)));
+            let handle = move |_, request| {
+                let receiver = Rc::clone(&receiver);
+                async move { receiver.handle(request).await }
+            };
+            tasks.push(spawn_local(net::serve(listener, otlp_http::LIMITS, closing.clone(), handle)));
+        }
+        Ok(tasks)
+    }
+}
+
+fn bind(address: Option<SocketAddr>, setting: &'static str) -> Result<Option<TcpListener>, StartError> {
+    address.map(|address| net::listen(address, setting)).transpose()
+}
+
+fn announced(receiver: &'static str, listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
+    info!(receiver, address:% = listener.local_addr()?; "listening");
+    tokio::net::TcpListener::from_std(listener)
+}

@@ -18,40 +18,29 @@ use siphon_core::{
 
 /// Numbers of records by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    ecs: u64,
-    otlp_metrics: u64,
-    otlp_traces: u64,
-}
+pub struct Tally([u64; Kind::ALL.len()]);
 
 impl Tally {
     /// Adds `count` records of `kind`.
-    pub const fn add(&mut self, kind: Kind, count: u64) {
-        match kind {
-            Kind::Ecs => self.ecs += count,
-            Kind::OtlpMetrics => self.otlp_metrics += count,
-            Kind::OtlpTraces => self.otlp_traces += count,
+    pub fn add(&mut self, kind: Kind, count: u64) {
+        for (own, sum) in Kind::ALL.into_iter().zip(&mut self.0) {
+            *sum += if own == kind { count } else { 0 };
         }
     }
 
-    /// The records of `kind`.
-    #[must_use]
-    pub const fn get(&self, kind: Kind) -> u64 {
-        match kind {
-            Kind::Ecs => self.ecs,
-            Kind::OtlpMetrics => self.otlp_metrics,
-            Kind::OtlpTraces => self.otlp_traces,
-        }
+    /// The records of each kind.
+    pub fn by_kind(&self) -> impl Iterator<Item = (Kind, u64)> {
+        Kind::ALL.into_iter().zip(self.0)
     }
 
     /// The records of all kinds.
     #[must_use]
-    pub const fn total(&self) -> u64 {
-        self.ecs + self.otlp_metrics + self.otlp_traces
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
     }
 
     fn plus(mut self, other: Self) -> Self {
-        Kind::ALL.into_iter().for_each(|kind| self.add(kind, other.get(kind)));
+        other.by_kind().for_each(|(kind, count)| self.add(kind, count));
         self
     }
 }

@@ -45,10 +45,9 @@ impl Agent {
             stderr.lines().map_while(Result::ok).for_each(|line| lines.lock().unwrap().push(line));
         });
         let mut agent = Self { child, log, otlp: ([0; 4], 0).into(), pull: ([0; 4], 0).into() };
-        let listening = eventually("listening", || agent.logged("listening").first().cloned());
-        let field = |name: &str| listening.split(' ').find_map(|word| word.strip_prefix(name)?.parse().ok());
-        agent.otlp = field("otlp_http=").unwrap();
-        agent.pull = field("pull=").unwrap();
+        eventually("ready", || agent.logged("ready").first().cloned());
+        agent.otlp = agent.address("listening receiver=otlp_http");
+        agent.pull = agent.address("answering pulls");
         agent
     }
 
@@ -58,6 +57,12 @@ impl Agent {
         eventually("task known", || agent.logged("task is known").first().cloned());
         let puller = Puller::new(agent.pull);
         (agent, puller)
+    }
+
+    /// The address in the log line that contains `text`.
+    fn address(&self, text: &str) -> SocketAddr {
+        let line = self.logged(text).pop().unwrap();
+        line.split(' ').find_map(|word| word.strip_prefix("address=")?.parse().ok()).unwrap()
     }
 
     /// The log lines so far that contain `text`.

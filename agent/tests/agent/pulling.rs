@@ -40,7 +40,7 @@ fn what_is_pulled_comes_again_until_it_is_acknowledged() {
     assert!(empty.records.is_empty());
     assert_eq!(count(&empty, "accepted_items", "otlp_traces", ""), 3);
     assert_eq!(count(&empty, "accepted_items", "otlp_metrics", ""), 2);
-    for kind in Kind::ALL {
+    for kind in [Kind::Ecs, Kind::OtlpMetrics, Kind::OtlpTraces] {
         assert_eq!(count(&empty, "acked_records", kind.name(), ""), 1, "{kind:?}");
         assert!(count(&empty, "handed_out_records", kind.name(), "") >= 2, "{kind:?}");
     }

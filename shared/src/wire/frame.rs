@@ -13,18 +13,25 @@ pub enum Kind {
     OtlpMetrics,
     /// An OTLP `ExportTraceServiceRequest`, protobuf.
     OtlpTraces,
+    /// One segment document as an X-Ray SDK sent it.
+    XraySegment,
+    /// What StatsD lines add up to: an OTLP `ExportMetricsServiceRequest`, protobuf, cumulative.
+    Statsd,
+    /// Consecutive scrapes of one Prometheus target.
+    Scrapes,
 }
 
 impl Kind {
     /// All kinds, for counters.
-    pub const ALL: [Self; 3] = [Self::Ecs, Self::OtlpMetrics, Self::OtlpTraces];
+    pub const ALL: [Self; 6] =
+        [Self::Ecs, Self::OtlpMetrics, Self::OtlpTraces, Self::XraySegment, Self::Statsd, Self::Scrapes];
 
     /// The share of the spool that records of this kind live in.
     #[must_use]
     pub const fn share(self) -> Share {
         match self {
-            Self::Ecs | Self::OtlpMetrics => Share::Metrics,
-            Self::OtlpTraces => Share::Traces,
+            Self::Ecs | Self::OtlpMetrics | Self::Statsd | Self::Scrapes => Share::Metrics,
+            Self::OtlpTraces | Self::XraySegment => Share::Traces,
         }
     }
 
@@ -35,6 +42,9 @@ impl Kind {
             Self::Ecs => "ecs",
             Self::OtlpMetrics => "otlp_metrics",
             Self::OtlpTraces => "otlp_traces",
+            Self::XraySegment => "xray_segments",
+            Self::Statsd => "statsd",
+            Self::Scrapes => "scrapes",
         }
     }
 
@@ -43,6 +53,9 @@ impl Kind {
             Self::Ecs => 1,
             Self::OtlpMetrics => 2,
             Self::OtlpTraces => 3,
+            Self::XraySegment => 4,
+            Self::Statsd => 5,
+            Self::Scrapes => 6,
         }
     }
 

@@ -118,8 +118,8 @@ impl<'a> Translators<'a> {
                 let reading = Reading::decode(record.payload.clone())?;
                 self.ecs.translate(&reading, record.arrived, &mut self.sets)?
             }
-            Kind::OtlpMetrics => self.otlp.translate(&record.payload, &mut self.sets)?,
-            Kind::OtlpTraces => Translation::default(), // of the other share
+            Kind::OtlpMetrics | Kind::Statsd => self.otlp.translate(&record.payload, &mut self.sets)?,
+            Kind::Scrapes | Kind::OtlpTraces | Kind::XraySegment => Translation::default(),
         };
         for drop in translation.dropped {
             dropped.add(drop.reason, drop.points);
