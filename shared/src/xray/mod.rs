@@ -50,7 +50,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 pub use answer::{Unprocessed, Verdict, error_code, unprocessed, verdict};
-pub use batch::{HEADERS, MAX_DOCUMENT_BYTES, MAX_DOCUMENTS, PATH, body, calls};
+pub use batch::{HEADERS, MAX_DOCUMENT_BYTES, MAX_DOCUMENTS, PATH, body, calls, group_by_trace};
 pub use ids::{SegmentId, TraceId};
 pub use rename::renamed;
 

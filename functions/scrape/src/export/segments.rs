@@ -25,9 +25,10 @@ pub(super) fn deliveries(export: &Export<'_>) -> impl Iterator<Item = Delivery<D
 fn translate<'a>(translator: &mut Translator<'a>, record: &'a Record) -> (Vec<Document>, Completes) {
     let mut own = Completes::one(record);
     match translator.translate(&record.payload) {
-        Ok(translation) => {
+        Ok(mut translation) => {
             own.drop_spans(translation.dropped);
             own.shortened = translation.shortened;
+            xray::group_by_trace(&mut translation.documents);
             (translation.documents, own)
         }
         Err(error) => {
