@@ -61,6 +61,7 @@ class Agent:
             "SIPHON_KEY": KEY,
             "SIPHON_OTLP_HTTP_ADDRESS": f"127.0.0.1:{self.otlp}",
             "SIPHON_PULL_ADDRESS": f"127.0.0.1:{self.pull}",
+            "SIPHON_METRICS_ADDRESS": f"127.0.0.1:{free_port()}",
             "SIPHON_LOG_LEVEL": "error",
             **({"ECS_CONTAINER_METADATA_URI_V4": metadata} if metadata else {}),
             **settings,

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use log::{error, info, warn};
 use siphon_core::{
     units::UnixMillis,
-    wire::{BootId, Kind},
+    wire::{BootId, Count, Kind},
 };
 use tokio::sync::Notify;
 
@@ -113,6 +113,12 @@ impl Agent {
                 error!(kind = kind.name(), error:%; "record lost; raise SIPHON_SPOOL_MAX_BYTES");
             }
         }
+    }
+
+    /// What was counted, and how full the spool is.
+    #[must_use]
+    pub fn counts(&self) -> Vec<Count> {
+        self.ledger.borrow().counts(&self.spool.borrow())
     }
 
     fn report_loss(&self, lost: &Tally) {

@@ -16,7 +16,7 @@ use crate::{
     agent::{Agent, now},
     lease::Lease,
     ledger::Loss,
-    spool::Selection,
+    spool::{Selection, Spool},
 };
 
 /// No page has more bytes of records, whatever is asked for, unless one record alone has.
@@ -111,14 +111,14 @@ impl Handout {
         let max_bytes = usize::try_from(max_bytes).unwrap_or(MAX_PAGE_BYTES).min(MAX_PAGE_BYTES);
         let mut spool = self.agent.spool.borrow_mut();
         let selection = spool.select(max_bytes);
-        let head = self.head(&selection);
+        let head = self.head(&selection, &spool);
         let mut page = start_page(&head, task, selection.bytes())
             .map_err(|error| refusal(RefusalCode::Busy, format!("page head: {error}")))?;
         spool.copy(&selection, &mut page);
         Ok((page, selection.handed_out.total()))
     }
 
-    fn head(&self, selection: &Selection) -> PageHead {
+    fn head(&self, selection: &Selection, spool: &Spool) -> PageHead {
         let mut ledger = self.agent.ledger.borrow_mut();
         ledger.handed_out(&selection.handed_out);
         ledger.dropped(&selection.lost, Loss::SpoolFull);
@@ -130,7 +130,7 @@ impl Handout {
             stopping: self.agent.stopping.get(),
             metrics: selection.metrics_head,
             traces: selection.traces_head,
-            counts: ledger.counts(),
+            counts: ledger.counts(spool),
         }
     }
 
@@ -261,6 +261,8 @@ mod tests {
         let page = pull(&handout, "arn:task", ONE).unwrap();
         assert!(page.records[0].arrived > UnixMillis(0));
         let counts: Vec<_> = page.head.counts.iter().map(|c| (c.event.as_ref(), c.value)).collect();
-        assert_eq!(counts, [("accepted_items", 20), ("accepted_records", 1), ("handed_out_records", 1)]);
+        let events = [("accepted_items", 20), ("accepted_records", 1), ("handed_out_records", 1)];
+        let levels = [("buffered_records", 1), ("buffered_bytes", 0), ("buffered_bytes", 26)];
+        assert_eq!(counts, [&events[..], &levels].concat());
     }
 }

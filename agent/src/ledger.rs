@@ -2,9 +2,12 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use siphon_core::wire::{Count, Kind, RefusalCode};
+use siphon_core::wire::{Count, Kind, RefusalCode, Share};
 
-use crate::{receivers::metadata::Failure, spool::Tally};
+use crate::{
+    receivers::metadata::Failure,
+    spool::{Spool, Tally},
+};
 
 /// Counters by event, kind and reason. All names are fixed, so that it can't grow.
 #[derive(Debug, Default)]
@@ -92,16 +95,21 @@ impl Ledger {
         self.add("refused_pulls", operation, code.name(), 1);
     }
 
-    /// Every counter that is not zero.
+    /// Every counter that is not zero, and how full `spool` is.
     #[must_use]
-    pub fn counts(&self) -> Vec<Count> {
-        let count = |(&(event, kind, reason), &value): (&(_, _, _), &u64)| Count {
-            event: Cow::Borrowed(event),
-            kind: Cow::Borrowed(kind),
-            reason: Cow::Borrowed(reason),
-            value,
-        };
-        self.0.iter().map(count).collect()
+    pub fn counts(&self, spool: &Spool) -> Vec<Count> {
+        let counters =
+            self.0.iter().map(|(&(event, kind, reason), &value)| count(event, kind, reason, value));
+        counters.chain(self.levels(spool)).collect()
+    }
+
+    /// Levels of what was ever accepted: an empty spool says so, a kind that never comes says nothing.
+    fn levels(&self, spool: &Spool) -> impl Iterator<Item = Count> {
+        let records = spool.by_kind().by_kind();
+        let known = records.filter(|(kind, _)| self.0.contains_key(&("accepted_records", kind.name(), "")));
+        let bytes = Share::ALL.into_iter().map(|share| (share.name(), spool.used(share) as u64));
+        let records = known.map(|(kind, records)| count("buffered_records", kind.name(), "", records));
+        records.chain(bytes.map(|(share, bytes)| count("buffered_bytes", share, "", bytes)))
     }
 
     fn add_tally(&mut self, event: &'static str, records: &Tally, reason: &'static str) {
@@ -117,8 +125,15 @@ impl Ledger {
     }
 }
 
+const fn count(event: &'static str, kind: &'static str, reason: &'static str, value: u64) -> Count {
+    let (event, kind, reason) = (Cow::Borrowed(event), Cow::Borrowed(kind), Cow::Borrowed(reason));
+    Count { event, kind, reason, value }
+}
+
 #[cfg(test)]
 mod tests {
+    use siphon_core::units::UnixMillis;
+
     use super::*;
 
     #[test]
@@ -130,8 +145,10 @@ mod tests {
         lost.add(Kind::Ecs, 3);
         ledger.dropped(&lost, Loss::SpoolFull);
         ledger.refused_pull("ack", RefusalCode::OtherBoot);
+        let mut spool = Spool::new(1000);
+        spool.push(Kind::OtlpTraces, UnixMillis(0), b"spans").unwrap();
         let counts: Vec<_> =
-            ledger.counts().into_iter().map(|c| (c.event, c.kind, c.reason, c.value)).collect();
+            ledger.counts(&spool).into_iter().map(|c| (c.event, c.kind, c.reason, c.value)).collect();
         let count = |event: &'static str, kind: &'static str, reason: &'static str, value| {
             (Cow::Borrowed(event), Cow::Borrowed(kind), Cow::Borrowed(reason), value)
         };
@@ -142,6 +159,9 @@ mod tests {
                 count("accepted_records", "otlp_traces", "", 2),
                 count("dropped_records", "ecs", "spool_full", 3),
                 count("refused_pulls", "ack", "other_boot", 1),
+                count("buffered_records", "otlp_traces", "", 1),
+                count("buffered_bytes", "metrics", "", 0),
+                count("buffered_bytes", "traces", "", 26),
             ]
         );
     }

@@ -19,6 +19,7 @@ pub mod health;
 pub mod lease;
 pub mod ledger;
 pub mod logging;
+pub mod metrics;
 pub mod net;
 pub mod pull;
 pub mod receivers;
@@ -89,6 +90,7 @@ async fn serve(agent: Rc<Agent>, sockets: Sockets, pull: std::net::TcpListener) 
     let mut signals = Signals::listen()?;
     let (close, closing) = watch::channel(false);
     let mut servers = sockets.serve(&agent, &closing)?;
+    servers.extend(metrics::serve(&agent, closing.clone()));
     servers.push(pull::serve(&agent, TcpListener::from_std(pull)?, closing));
     log_ready(&agent);
     let (stop_sampling, sampling) = watch::channel(false);
@@ -110,7 +112,7 @@ async fn serve(agent: Rc<Agent>, sockets: Sockets, pull: std::net::TcpListener) 
 
 /// The last words: what the counters stood at. Nobody pulls them any more, and they tell what a task's end has cost.
 fn log_ledger(agent: &Agent) {
-    if let Ok(counts) = serde_json::to_string(&agent.ledger.borrow().counts()) {
+    if let Ok(counts) = serde_json::to_string(&agent.counts()) {
         info!("ledger {counts}");
     }
 }

@@ -1,18 +1,42 @@
 //! The log: one line a record, to standard error. The container runtime adds the time.
 
 use std::{
-    fmt::Write as _,
+    fmt::{Display, Write as _},
     io::Write as _,
+    str::FromStr,
     time::{Duration, Instant},
 };
 
 use log::{LevelFilter, Log, Metadata, Record, kv};
+use serde_json::json;
 
-struct Stderr;
+/// How a record is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// `INFO  message key=value`
+    #[default]
+    Text,
+    /// `{"level":"INFO","message":"message","key":"value"}`
+    Json,
+}
+
+impl FromStr for Format {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(()),
+        }
+    }
+}
+
+struct Stderr(Format);
 
 /// Sends log records of `level` and above to standard error.
-pub fn init(level: LevelFilter) {
-    if log::set_logger(&Stderr).is_ok() {
+pub fn init(level: LevelFilter, format: Format) {
+    if log::set_boxed_logger(Box::new(Stderr(format))).is_ok() {
         log::set_max_level(level);
     }
 }
@@ -28,12 +52,44 @@ impl Log for Stderr {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let mut line = format!("{:5} {}", record.level(), record.args());
-        let _ = record.key_values().visit(&mut Fields(&mut line));
-        print_error(&line);
+        print_error(&match self.0 {
+            Format::Text => text(record),
+            Format::Json => json(record),
+        });
     }
 
     fn flush(&self) {}
+}
+
+fn text(record: &Record<'_>) -> String {
+    let mut line = format!("{:5} {}", record.level(), record.args());
+    let _ = record.key_values().visit(&mut Fields(&mut line));
+    line
+}
+
+fn json(record: &Record<'_>) -> String {
+    let mut members = Members(String::new());
+    members.add("level", record.level());
+    members.add("message", record.args());
+    let _ = record.key_values().visit(&mut members);
+    format!("{{{}}}", members.0)
+}
+
+/// The members of a JSON object, all of them texts.
+struct Members(String);
+
+impl Members {
+    fn add(&mut self, name: &str, value: impl Display) {
+        let comma = if self.0.is_empty() { "" } else { "," };
+        let _ = write!(self.0, "{comma}{}:{}", json!(name), json!(value.to_string()));
+    }
+}
+
+impl<'kvs> kv::VisitSource<'kvs> for Members {
+    fn visit_pair(&mut self, key: kv::Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
+        self.add(key.as_str(), value);
+        Ok(())
+    }
 }
 
 /// Appends ` key=value` for each field; a value with spaces or control characters is quoted, so that a line stays one.
@@ -86,6 +142,23 @@ mod tests {
         assert_eq!(throttle.pass(start), None);
         assert_eq!(throttle.pass(start + Duration::from_secs(9)), None);
         assert_eq!(throttle.pass(start + Duration::from_secs(10)), Some(2));
+    }
+
+    #[test]
+    fn a_record_is_one_line_of_text_or_json() {
+        let fields = [("address", "127.0.0.1:4318"), ("why", "a \"b\"\n")];
+        let record = |format: fn(&Record<'_>) -> String| {
+            format(
+                &Record::builder()
+                    .level(log::Level::Warn)
+                    .args(format_args!("it's \"so\""))
+                    .key_values(&fields)
+                    .build(),
+            )
+        };
+        assert_eq!(record(text), r#"WARN  it's "so" address=127.0.0.1:4318 why="a \"b\"\n""#);
+        let want = r#"{"level":"WARN","message":"it's \"so\"","address":"127.0.0.1:4318","why":"a \"b\"\n"}"#;
+        assert_eq!(record(json), want);
     }
 
     #[test]

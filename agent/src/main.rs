@@ -36,7 +36,7 @@ fn serve() -> ExitCode {
         Ok(settings) => settings,
         Err(errors) => return refuse(errors),
     };
-    logging::init(settings.log_level);
+    logging::init(settings.log_level, settings.log_format);
     match run(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(error),

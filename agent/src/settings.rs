@@ -12,6 +12,7 @@ use siphon_core::{
 };
 
 use crate::{
+    logging::Format,
     receivers::metadata::{Endpoint, EndpointError},
     spool::Spool,
 };
@@ -23,6 +24,8 @@ pub const RECEIVER_HOST: &str = "SIPHON_RECEIVER_HOST";
 pub const PULL_ADDRESS: &str = "SIPHON_PULL_ADDRESS";
 /// The setting that says where OTLP over HTTP is received.
 pub const OTLP_HTTP_ADDRESS: &str = "SIPHON_OTLP_HTTP_ADDRESS";
+/// The setting that says where the agent tells its own metrics.
+pub const METRICS_ADDRESS: &str = "SIPHON_METRICS_ADDRESS";
 /// The setting, made by ECS, that says where the metadata endpoint is.
 pub const METADATA_URI: &str = "ECS_CONTAINER_METADATA_URI_V4";
 
@@ -45,6 +48,10 @@ pub struct Settings {
     pub grace: Duration,
     /// What is logged. `SIPHON_LOG_LEVEL`.
     pub log_level: LevelFilter,
+    /// How it is written. `SIPHON_LOG_FORMAT`.
+    pub log_format: Format,
+    /// Where the agent's own metrics are told, if anywhere. `SIPHON_METRICS_ADDRESS`.
+    pub metrics_address: Option<SocketAddr>,
     /// The task metadata endpoint. `ECS_CONTAINER_METADATA_URI_V4`; without it nothing is sampled, and no pull is
     /// answered, because the agent can't know its task.
     pub metadata: Option<Endpoint>,
@@ -84,6 +91,9 @@ impl Settings {
             LevelFilter::Info,
             parsed("off, error, warn, info, debug or trace"),
         );
+        let log_format = read.read("SIPHON_LOG_FORMAT", Format::default(), parsed("text or json"));
+        // On loopback even if receivers are open: what it tells is the task's own business.
+        let metrics_address = read_receiver(&mut read, METRICS_ADDRESS, Ipv4Addr::LOCALHOST.into(), 8888);
         let metadata = read.optional(METADATA_URI, |text| {
             text.parse().map_err(|error: EndpointError| Accepted(error.to_string()))
         });
@@ -96,6 +106,8 @@ impl Settings {
             pull_address,
             grace,
             log_level,
+            log_format,
+            metrics_address,
             metadata,
         }))
     }
@@ -183,12 +195,14 @@ mod tests {
             "SIPHON_PULL_ADDRESS",
             "SIPHON_GRACE",
             "SIPHON_LOG_LEVEL",
+            "SIPHON_LOG_FORMAT",
+            "SIPHON_METRICS_ADDRESS",
             "ECS_CONTAINER_METADATA_URI_V4",
         ];
         let error = read(&names.map(|name| (name, "nonsense"))).unwrap_err().to_string();
         for name in names {
             assert!(error.contains(&format!("\n  {name}: accepted: ")), "{name}: {error}");
         }
-        assert!(error.starts_with("10 setting(s) refused") && !error.contains("nonsense"), "{error}");
+        assert!(error.starts_with("12 setting(s) refused") && !error.contains("nonsense"), "{error}");
     }
 }

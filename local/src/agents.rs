@@ -25,6 +25,8 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(25);
 /// After its grace an agent ends by itself.
 const KILL_AFTER: Duration = Duration::from_secs(27);
+/// Where an agent tells its own metrics.
+const METRICS_PORT: u16 = 8888;
 const RESTART_AFTER: Duration = Duration::from_secs(1);
 
 /// Starts and stops the agents.
@@ -143,7 +145,9 @@ impl Agents {
         vec![
             ("SIPHON_KEY", self.key.clone()),
             ("SIPHON_SAMPLE_INTERVAL", format!("{}ms", self.sample_interval.as_millis())),
+            ("SIPHON_RECEIVER_HOST", task.address.to_string()),
             ("SIPHON_OTLP_HTTP_ADDRESS", task.otlp.to_string()),
+            ("SIPHON_METRICS_ADDRESS", format!("{}:{METRICS_PORT}", task.address)),
             ("SIPHON_PULL_ADDRESS", task.pull().to_string()),
             ("SIPHON_GRACE", format!("{}s", GRACE.as_secs())),
             ("ECS_CONTAINER_METADATA_URI_V4", metadata_uri.to_owned()),

@@ -28,8 +28,14 @@ impl Tally {
         }
     }
 
+    fn remove_one(&mut self, kind: Kind) {
+        for (own, sum) in Kind::ALL.into_iter().zip(&mut self.0) {
+            *sum -= u64::from(own == kind);
+        }
+    }
+
     /// The records of each kind.
-    pub fn by_kind(&self) -> impl Iterator<Item = (Kind, u64)> {
+    pub fn by_kind(self) -> impl Iterator<Item = (Kind, u64)> {
         Kind::ALL.into_iter().zip(self.0)
     }
 
@@ -172,6 +178,18 @@ impl Spool {
     #[must_use]
     pub const fn records(&self) -> u64 {
         self.metrics.records() + self.traces.records()
+    }
+
+    /// Records in both shares, by kind.
+    #[must_use]
+    pub fn by_kind(&self) -> Tally {
+        self.metrics.by_kind().plus(self.traces.by_kind())
+    }
+
+    /// Bytes that `share` holds, headers included.
+    #[must_use]
+    pub const fn used(&self, share: Share) -> usize {
+        self.queue(share).used()
     }
 
     const fn queue(&self, share: Share) -> &Queue {

@@ -15,6 +15,7 @@ use super::{Tally, TooLarge, ring::Ring};
 pub(super) struct Queue {
     ring: Ring,
     records: u64,
+    by_kind: Tally,
     next_sequence: u64,
     /// The sequence after the last record of the latest page.
     page_end: u64,
@@ -37,6 +38,7 @@ impl Queue {
         Self {
             ring: Ring::new(capacity),
             records: 0,
+            by_kind: Tally::default(),
             next_sequence: 0,
             page_end: 0,
             handed_out_end: 0,
@@ -51,6 +53,10 @@ impl Queue {
 
     pub(super) const fn records(&self) -> u64 {
         self.records
+    }
+
+    pub(super) const fn by_kind(&self) -> Tally {
+        self.by_kind
     }
 
     const fn oldest(&self) -> u64 {
@@ -79,6 +85,7 @@ impl Queue {
         self.ring.push(payload);
         self.next_sequence += 1;
         self.records += 1;
+        self.by_kind.add(kind, 1);
         Ok(lost)
     }
 
@@ -147,6 +154,7 @@ impl Queue {
         let header = self.header(0)?;
         self.ring.pop(frame_bytes(&header));
         self.records -= 1;
+        self.by_kind.remove_one(header.kind);
         Some(header.kind)
     }
 

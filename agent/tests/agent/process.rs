@@ -24,6 +24,7 @@ pub(crate) struct Agent {
     log: Arc<Mutex<Vec<String>>>,
     pub(crate) otlp: SocketAddr,
     pub(crate) pull: SocketAddr,
+    pub(crate) metrics: SocketAddr,
 }
 
 impl Agent {
@@ -35,6 +36,7 @@ impl Agent {
             ("SIPHON_SAMPLE_INTERVAL", "200ms"),
             ("SIPHON_OTLP_HTTP_ADDRESS", "127.0.0.1:0"),
             ("SIPHON_PULL_ADDRESS", "127.0.0.1:0"),
+            ("SIPHON_METRICS_ADDRESS", "127.0.0.1:0"),
             ("SIPHON_LOG_LEVEL", "debug"),
             ("ECS_CONTAINER_METADATA_URI_V4", &uri),
         ];
@@ -44,10 +46,12 @@ impl Agent {
         std::thread::spawn(move || {
             stderr.lines().map_while(Result::ok).for_each(|line| lines.lock().unwrap().push(line));
         });
-        let mut agent = Self { child, log, otlp: ([0; 4], 0).into(), pull: ([0; 4], 0).into() };
+        let unknown = ([0; 4], 0).into();
+        let mut agent = Self { child, log, otlp: unknown, pull: unknown, metrics: unknown };
         eventually("ready", || agent.logged("ready").first().cloned());
         agent.otlp = agent.address("listening receiver=otlp_http");
         agent.pull = agent.address("answering pulls");
+        agent.metrics = agent.address("own metrics");
         agent
     }
 
@@ -59,10 +63,11 @@ impl Agent {
         (agent, puller)
     }
 
-    /// The address in the log line that contains `text`.
+    /// The address in the log line that contains `text`, or none.
     fn address(&self, text: &str) -> SocketAddr {
-        let line = self.logged(text).pop().unwrap();
-        line.split(' ').find_map(|word| word.strip_prefix("address=")?.parse().ok()).unwrap()
+        let line = self.logged(text).pop().unwrap_or_default();
+        let address = line.split(' ').find_map(|word| word.strip_prefix("address=")?.parse().ok());
+        address.unwrap_or(([0; 4], 0).into())
     }
 
     /// The log lines so far that contain `text`.

@@ -1,8 +1,15 @@
 //! Start, settings, health.
 
-use std::net::{SocketAddr, TcpListener};
+use std::{
+    io::{BufRead, BufReader},
+    net::{SocketAddr, TcpListener},
+    process::Stdio,
+};
+
+use serde_json::Value;
 
 use crate::{
+    eventually,
     http::send,
     metadata::Metadata,
     process::{Agent, KEY, command},
@@ -30,6 +37,7 @@ fn a_taken_address_is_named_with_its_setting() {
         ("SIPHON_KEY", KEY),
         ("SIPHON_PULL_ADDRESS", address.as_str()),
         ("SIPHON_OTLP_HTTP_ADDRESS", "127.0.0.1:0"),
+        ("SIPHON_METRICS_ADDRESS", "off"),
     ];
     let output = command(&environment).output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
@@ -59,6 +67,43 @@ fn health_is_the_exit_code() {
 fn health_is_not_what_another_service_answers() {
     let agent = Agent::start(&Metadata::start(), &[]);
     assert_eq!(health(agent.otlp).0, Some(1), "the OTLP port answers 404");
+}
+
+#[test]
+fn receivers_are_announced_and_can_be_switched_off() {
+    let agent = Agent::start(&Metadata::start(), &[]);
+    assert_eq!(agent.logged("listening receiver=").len(), 1);
+    let environment =
+        [("SIPHON_KEY", KEY), ("SIPHON_PULL_ADDRESS", "127.0.0.1:0"), ("SIPHON_OTLP_HTTP_ADDRESS", "off")];
+    let mut child = command(&[&environment[..], &[("SIPHON_METRICS_ADDRESS", "off")]].concat())
+        .env("SIPHON_LOG_FORMAT", "json")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let logged: Vec<Value> = lines
+        .map(|line| serde_json::from_str::<Value>(&line).unwrap())
+        .take_while(|line| line["message"] != "ready")
+        .collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(
+        logged.iter().all(|line| line["level"] == "INFO" && line["message"] != "listening"),
+        "{logged:?}"
+    );
+}
+
+#[test]
+fn its_own_metrics_are_told_and_a_taken_port_does_not_keep_it_from_running() {
+    let agent = Agent::start(&Metadata::start(), &[]);
+    let page = || send(agent.metrics, "GET", "/metrics", &[], b"");
+    eventually("a reading", || page().text().contains("accepted_records_total{kind=\"ecs\"}").then_some(()));
+    assert!(page().head.contains("content-type: text/plain; version=0.0.4"));
+    assert_eq!(send(agent.metrics, "POST", "/metrics", &[], b"").status, 404);
+
+    let taken = agent.metrics.to_string();
+    let second = Agent::start(&Metadata::start(), &[("SIPHON_METRICS_ADDRESS", &taken)]);
+    assert_eq!(second.logged("SIPHON_METRICS_ADDRESS").len(), 1);
 }
 
 #[test]

@@ -76,6 +76,15 @@ pub enum Share {
 impl Share {
     /// Both shares.
     pub const ALL: [Self; 2] = [Self::Metrics, Self::Traces];
+
+    /// The name in counters.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Metrics => "metrics",
+            Self::Traces => "traces",
+        }
+    }
 }
 
 /// Bytes of a frame before its payload: kind (1), sequence (8), arrival (8), payload length (4), little endian.

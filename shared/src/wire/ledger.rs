@@ -5,13 +5,16 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 /// One counter of the agent since its start: what happened (`event`), to what (`kind`), and why (`reason`, or empty).
-/// Exported as `siphon_agent_<event>_total{kind="…",reason="…"}`.
+/// Exported as `siphon_agent_<event>_total{kind="…",reason="…"}`. The `buffered_…` events are levels: they stand as they
+/// are now, and are exported without `_total`.
 ///
 /// | event | kind | reason | counts |
 /// |---|---|---|---|
 /// | `accepted_records` | record kind | | records taken into the spool |
 /// | `accepted_items` | record kind | | ECS readings, metric data points, spans in them |
 /// | `dropped_records` | record kind | `spool_full`, `too_large` | records lost before they were acknowledged |
+/// | `buffered_records` | record kind | | records in the spool |
+/// | `buffered_bytes` | `metrics`, `traces` | | bytes that a share of the spool holds |
 /// | `handed_out_records` | record kind | | records put into a page, repeats included |
 /// | `acked_records` | record kind | | records delivered |
 /// | `refused_requests` | record kind | `malformed`, `too_large`, `content_type`, `encoding`, `busy`, `timeout` | OTLP requests answered with an error |
@@ -26,6 +29,21 @@ pub struct Count {
     /// Why, or empty.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub reason: Cow<'static, str>,
-    /// How often since the agent's start.
+    /// How often since the agent's start, or how much now.
     pub value: u64,
+}
+
+impl Count {
+    /// Whether it is a level, which goes down again.
+    #[must_use]
+    pub fn is_level(&self) -> bool {
+        self.event.starts_with("buffered_")
+    }
+
+    /// The metric that it is exported as.
+    #[must_use]
+    pub fn metric(&self) -> String {
+        let suffix = if self.is_level() { "" } else { "_total" };
+        format!("siphon_agent_{}{suffix}", self.event)
+    }
 }

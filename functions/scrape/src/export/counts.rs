@@ -9,28 +9,25 @@ use siphon_core::{
     wire::{Count, PageHead},
 };
 
-/// The events that mean a loss or a refusal. The others are read off what arrives.
-const EXPORTED: [&str; 4] = ["dropped_records", "refused_requests", "failed_readings", "refused_pulls"];
-
-/// One series for each counter that is not zero, `siphon_agent_<event>_total`, at the agent's time.
+/// One series for each counter, at the agent's time.
 pub(super) fn batch(head: &PageHead, identity: Option<&Identity>, sets: &mut LabelSets) -> Batch {
     let task = identity.map(task_labels).unwrap_or_default();
-    let exported = |count: &&Count| count.value > 0 && EXPORTED.contains(&count.event.as_ref());
     let mut batch = Batch::default();
-    for count in head.counts.iter().filter(exported) {
-        let series = sets.id_of(labels(count, &task), &Arc::new(metadata(&count.event)));
+    for count in head.counts.iter() {
+        let series = sets.id_of(labels(count, &task), &Arc::new(metadata(count)));
         batch.push(series, head.now, count.value as f64);
     }
     batch
 }
 
-fn metadata(event: &str) -> Metadata {
-    let help = format!("What the agent counts as {event}.");
-    Metadata { kind: MetricKind::Counter, help, unit: String::new() }
+fn metadata(count: &Count) -> Metadata {
+    let help = format!("What the agent counts as {}.", count.event);
+    let kind = if count.is_level() { MetricKind::Gauge } else { MetricKind::Counter };
+    Metadata { kind, help, unit: String::new() }
 }
 
 fn labels(count: &Count, task: &[(String, String)]) -> LabelSet {
-    let name = format!("siphon_agent_{}_total", count.event);
+    let name = count.metric();
     let own = [(NAME, name.as_str()), ("kind", &count.kind), ("reason", &count.reason)];
     let task = task.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     own.into_iter().chain(task).collect()

@@ -276,11 +276,7 @@ async fn what_an_agent_lost_is_a_series() {
         reason: reason.into(),
         value,
     };
-    let counts = [
-        count("dropped_records", "spool_full", 5),
-        count("dropped_records", "too_large", 0),
-        count("acked_records", "", 7),
-    ];
+    let counts = [count("dropped_records", "spool_full", 5), count("buffered_records", "", 0)];
     world.agent.edit(|state| state.counts = counts.into());
     world.scrape(ENOUGH).await;
     assert_eq!(world.prometheus.requests(), 0, "a page without records needs no write");
@@ -289,13 +285,16 @@ async fn what_an_agent_lost_is_a_series() {
     world.scrape(ENOUGH).await;
     let stored: Vec<_> =
         world.prometheus.edit(|state| state.samples.keys().map(|(l, _)| l.clone()).collect());
-    let want = format!(
-        "__name__=\"siphon_agent_dropped_records_total\",aws_ecs_cluster_name=\"shop\",aws_ecs_task_arn=\"{}\",\
-         aws_ecs_task_family=\"web\",aws_ecs_task_id=\"task-1\",aws_ecs_task_revision=\"3\",kind=\"otlp_traces\",\
-         reason=\"spool_full\"",
-        arn("task-1")
-    );
-    assert_eq!(stored, [want]);
+    let want = |metric: &str, reason: &str| {
+        format!(
+            "__name__=\"siphon_agent_{metric}\",aws_ecs_cluster_name=\"shop\",aws_ecs_task_arn=\"{}\",\
+             aws_ecs_task_family=\"web\",aws_ecs_task_id=\"task-1\",aws_ecs_task_revision=\"3\",\
+             kind=\"otlp_traces\"{reason}",
+            arn("task-1")
+        )
+    };
+    let dropped = want("dropped_records_total", ",reason=\"spool_full\"");
+    assert_eq!(stored, [want("buffered_records", ""), dropped]);
 }
 
 #[tokio::test]
