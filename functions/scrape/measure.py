@@ -10,25 +10,21 @@ PutTraceSegments that answer at once. So the figures hold everything: pulling, c
 signing, sending, acknowledging. Needs Linux (/proc) and Python alone; everything listens on 127.0.0.1, without TLS.
 """
 import argparse
-import http.client
 import http.server
-import importlib.util
 import json
-import os
 import pathlib
 import queue
-import struct
 import subprocess
+import sys
 import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LOAD = ROOT / "shared/benches/data"
 TASK = ROOT / "shared/testdata/golden/ecs/fargate"
 
-spec = importlib.util.spec_from_file_location("agent_measure", ROOT / "agent/measure.py")
-agent_measure = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(agent_measure)
+sys.path.insert(0, str(ROOT / "agent/benchmark"))
+from loads import Http, Metrics, Payload, Traces  # noqa: E402
+from processes import KEY, Agent, Measured, metadata_endpoint  # noqa: E402
 
 
 def serve(handler: type[http.server.BaseHTTPRequestHandler]) -> str:
@@ -103,7 +99,7 @@ class Scrape:
             "AWS_SECRET_ACCESS_KEY": "measured",
             "AWS_ENDPOINT_URL_XRAY": f"http://{receiver}",
             "AWS_PROMETHEUS_ENDPOINT": f"http://{receiver}/api/v1/remote_write",
-            "SIPHON_KEY": agent_measure.KEY,
+            "SIPHON_KEY": KEY,
             **settings,
         }
         self.process = subprocess.Popen([binary], env=environment, stdout=subprocess.PIPE, text=True)
@@ -117,9 +113,9 @@ class Scrape:
             else:
                 print("scrape:", line.strip())
 
-    def drain(self, agent, task_arn: str) -> dict:
+    def drain(self, agent: Agent) -> dict:
         """One invocation. Gives its report."""
-        target = {"task_arn": task_arn, "address": "127.0.0.1", "port": agent.pull}
+        target = {"task_arn": agent.task_arn, "address": "127.0.0.1", "port": agent.ports["pull"]}
         shard = {"listed_at": int(time.time() * 1000), "targets": [target]}
         message = {"messageId": "1", "receiptHandle": "1", "body": json.dumps(shard), "md5OfBody": "",
                    "attributes": {}, "messageAttributes": {}, "eventSource": "aws:sqs",
@@ -129,99 +125,21 @@ class Scrape:
         assert kind == "response" and not json.loads(answer).get("batchItemFailures"), (kind, answer)
         return self.reports.get(timeout=10)
 
-    cpu_seconds = agent_measure.Agent.cpu_seconds
-    memory_kb = agent_measure.Agent.memory_kb
+    cpu_seconds = Measured.cpu_seconds
+    memory_kb = Measured.memory_kb
 
 
-def fields(message: bytes, start: int, end: int):
-    """The fields of a protobuf message: number, and where the value begins and ends."""
-    def varint(at: int) -> tuple[int, int]:
-        value = shift = 0
-        while True:
-            byte = message[at]
-            value |= (byte & 127) << shift
-            at, shift = at + 1, shift + 7
-            if byte < 128:
-                return value, at
-
-    while start < end:
-        key, start = varint(start)
-        if key & 7 == 2:
-            length, start = varint(start)
-        elif key & 7 == 1:
-            length = 8
-        elif key & 7 == 5:
-            length = 4
-        else:
-            length = varint(start)[1] - start
-        yield key >> 3, start, start + length
-        start += length
-
-
-def places(message: bytes, *path: set[int]) -> list[tuple[int, int]]:
-    """Where the fields lie whose numbers, from the outermost in, are in `path`."""
-    found = [(0, len(message))]
-    for numbers in path:
-        found = [(start, end) for outer in found for number, start, end in fields(message, *outer) if number in numbers]
-    return found
-
-
-class Load:
-    """One of the payloads, made unlike itself from request to request."""
-
-    def __init__(self, path: str, file: str, changing: tuple[set[int], ...], items: int):
-        self.path, self.body, self.items = path, bytearray((LOAD / file).read_bytes()), items
-        self.places = [end - 8 for _, end in places(bytes(self.body), *changing)]
-        self.number = 0
-
-    def next(self) -> bytes:
-        self.number += 1
-        for place in self.places:
-            struct.pack_into("<Q", self.body, place, self.value())
-        return bytes(self.body)
-
-
-class Traces(Load):
-    """Trace and span ids: a running number in the last 8 bytes."""
-
-    def __init__(self):
-        super().__init__("/v1/traces", "traces-20-spans.pb", ({1}, {2}, {2}, {1, 2}), 20)
-        self.running = 0
-
-    def value(self) -> int:
-        self.running += 1
-        return self.running
-
-
-class Metrics(Load):
-    """Times of points: one step later each request."""
-
-    def __init__(self):
-        super().__init__("/v1/metrics", "metrics-400-samples.pb", ({1}, {2}, {2}, {5, 7, 9}, {1}, {3}), 400)
-        self.start = time.time_ns() - 600 * 10**9
-
-    def value(self) -> int:
-        return self.start + self.number * 10**7
-
-
-def fill(agent, load: Load, requests: int):
-    connection = http.client.HTTPConnection("127.0.0.1", agent.otlp)
-    for _ in range(requests):
-        connection.request("POST", load.path, load.next(), {"content-type": "application/x-protobuf"})
-        answer = connection.getresponse()
-        answer.read()
-        assert answer.status == 200, answer.status
-
-
-def measure(what: str, load: Load, scrape: Scrape, agent, task_arn: str, rounds: int, requests: int):
+def measure(what: str, payload: Payload, scrape: Scrape, agent: Agent, rounds: int, requests: int):
     used, begun, taken = 0.0, time.perf_counter(), 0
     for _ in range(rounds):
-        fill(agent, load, requests)
+        load = Http(agent.ports["http"], payload)
+        for _ in range(requests):
+            load.send()
         before = scrape.cpu_seconds()
-        report = scrape.drain(agent, task_arn)
+        report = scrape.drain(agent)
         used += scrape.cpu_seconds() - before
         taken += report.get({"spans": "Segments", "samples": "Samples"}[what], 0)
-    items = rounds * requests * load.items
+    items = rounds * requests * payload.items
     print(f"{what:8} {items:8} sent, {taken} taken; {used:.2f} CPU s, {used / items * 1e6:.2f} for each million; "
           f"{time.perf_counter() - begun:.0f} s in all; resident {scrape.memory_kb()['VmRSS']} kB, "
           f"at most {scrape.memory_kb()['VmHWM']} kB")
@@ -234,17 +152,17 @@ def main():
     parser.add_argument("--rounds", type=int, default=10)
     options = parser.parse_args()
     task_arn = json.loads((TASK / "task.json").read_text())["TaskARN"]
-    metadata = agent_measure.metadata_endpoint(TASK)
-    agent = agent_measure.Agent(options.agent, metadata, SIPHON_SPOOL_MAX_BYTES=str(128 << 20), SIPHON_SAMPLE_INTERVAL="1h")
+    settings = {"SIPHON_SPOOL_MAX_BYTES": str(128 << 20), "SIPHON_SAMPLE_INTERVAL": "1h"}
+    agent = Agent(options.agent, metadata_endpoint(TASK), task_arn, **settings)
     scrape = Scrape(options.scrape)
     try:
         agent.connected_ms()
         time.sleep(1)  # the agent learns its task
-        scrape.drain(agent, task_arn)
+        scrape.drain(agent)
         print(f"after start: {scrape.cpu_seconds():.2f} CPU s, resident {scrape.memory_kb()['VmRSS']} kB")
         for _ in range(2):
-            measure("spans", Traces(), scrape, agent, task_arn, options.rounds, 5_000)
-            measure("samples", Metrics(), scrape, agent, task_arn, options.rounds, 1_000)
+            measure("spans", Traces(), scrape, agent, options.rounds, 5_000)
+            measure("samples", Metrics(), scrape, agent, options.rounds, 1_000)
         for path, calls in Receiver.calls.items():
             print(f"{path}: {calls} calls of {Receiver.received[path] // calls} bytes")
         documents = json.loads(Receiver.one_call["/TraceSegments"])["TraceSegmentDocuments"]
