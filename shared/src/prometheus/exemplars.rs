@@ -1,9 +1,10 @@
 //! Exemplars: examples of what a counter or histogram counted, with the trace in which it happened.
 
-use super::{attributes::text, points::at};
+use super::{attributes::text, points::NANOS_PER_MILLI};
 use crate::{
     otlp::{self, ExemplarValue},
     series::{Exemplar, Label},
+    units::UnixMillis,
 };
 
 /// OpenMetrics allows this many characters in an exemplar's labels, names and values together.
@@ -31,6 +32,11 @@ pub(super) fn exemplar(given: &otlp::Exemplar) -> Exemplar {
         None => (0.0, 0), // nothing was seen, at no time
     };
     Exemplar { labels, value, at: at(time_unix_nano) }
+}
+
+/// Whole milliseconds, rounded down. A point's time is rounded towards 1970, which differs beyond the year 2262.
+const fn at(time_unix_nano: u64) -> UnixMillis {
+    UnixMillis(time_unix_nano.cast_signed().div_euclid(NANOS_PER_MILLI))
 }
 
 /// An id in hex; none where it is all zeros or not as long as it should be.
@@ -85,6 +91,16 @@ mod tests {
         let made = exemplar(&given);
         assert_eq!(made.labels, [label("a b"), label("c")]);
         assert_eq!((made.value, made.at.0), (0.0, 0), "without a value it has no time");
+    }
+
+    #[test]
+    fn a_time_is_rounded_down() {
+        for (time_unix_nano, millis) in [(1_999_999, 1), (u64::MAX, -1), (1 << 63, i64::MIN / 1_000_000 - 1)]
+        {
+            let value = Some(ExemplarValue::Int(1));
+            let given = otlp::Exemplar { time_unix_nano, value, ..Default::default() };
+            assert_eq!(exemplar(&given).at.0, millis);
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
     units::UnixMillis,
 };
 
-const NANOS_PER_MILLI: i64 = 1_000_000;
+pub(super) const NANOS_PER_MILLI: i64 = 1_000_000;
 
 /// Whole milliseconds of a point's time. What is beyond the year 2262 counts from the other end, as it does in Go.
 pub(super) const fn at(time_unix_nano: u64) -> UnixMillis {

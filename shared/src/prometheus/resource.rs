@@ -78,14 +78,14 @@ fn owned_attribute(given: &KeyValue) -> Option<Attribute<'static>> {
 }
 
 fn target_info(given: &[KeyValue], target: &[Pair<'static>]) -> Option<LabelSet> {
-    let is_told =
-        |a: &&KeyValue| ![SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_INSTANCE_ID].contains(&a.key.as_str());
-    let told: Vec<&KeyValue> = given.iter().filter(is_told).collect();
-    if told.is_empty() {
+    const IN_TARGET: [&str; 3] = [SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_INSTANCE_ID];
+    // One that is given twice counts as more to tell, as it does there, though it is told once.
+    let in_target = IN_TARGET.into_iter().filter(|key| given.iter().any(|a| a.key == *key)).count();
+    if given.len() == in_target {
         return None;
     }
-    let mut attributes = Vec::with_capacity(told.len());
-    for attribute in told {
+    let mut attributes = Vec::with_capacity(given.len());
+    for attribute in given.iter().filter(|a| !IN_TARGET.contains(&a.key.as_str())) {
         let (key, value) = (attribute.key.as_str(), text(attribute.value()));
         if !value.is_empty() {
             attributes.push(Attribute { key: key.into(), label: target_label_name(key)?.into(), value });
@@ -213,9 +213,10 @@ mod tests {
             (vec![("e", "")], Some("target_info{job=s} 1@5")),
             (vec![("...", "1"), ("a", "2")], None),
             (vec![("service.namespace", "n"), ("service.instance.id", "i")], None),
+            (vec![("service.name", "t")], Some("target_info{job=s} 1@5")),
             (vec![], None),
         ] {
-            let resource: Vec<_> = more.iter().copied().chain([service]).collect();
+            let resource: Vec<_> = [service].into_iter().chain(more.iter().copied()).collect();
             let series = shown(&request(&resource, None, vec![gauge(vec![point(&[])])]));
             assert_eq!(series.get(1).map(String::as_str), want, "{more:?}");
         }

@@ -303,7 +303,8 @@ fn target_info(resource: &[KeyValue]) -> Option<Labels> {
     labels.extend(target(resource));
     labels.insert("__name__".to_owned(), "target_info".to_owned());
     let can_be_joined = labels.contains_key("job") || labels.contains_key("instance");
-    (!told.is_empty() && can_be_joined).then_some(labels)
+    let in_target = identity.iter().filter(|key| resource.iter().any(|a| a.key == **key)).count();
+    (resource.len() > in_target && can_be_joined).then_some(labels)
 }
 
 fn times(metric: &Metric) -> Vec<u64> {
@@ -337,7 +338,7 @@ fn stale_or(value: f64, flags: u32) -> f64 {
 
 /// What an exemplar is of, and when.
 fn seen(exemplar: &Exemplar) -> (f64, i64) {
-    let at = millis(exemplar.time_unix_nano);
+    let at = exemplar.time_unix_nano.cast_signed().div_euclid(1_000_000);
     match exemplar.value {
         Some(ExemplarValue::Double(real)) => (real, at),
         Some(ExemplarValue::Int(whole)) => (whole as f64, at),

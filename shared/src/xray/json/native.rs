@@ -38,17 +38,29 @@ fn not_a_number(double: f64) -> Option<&'static str> {
     }
 }
 
-/// A value of any type as text: a text as it is, bytes as base64, anything else as its JSON, in which characters that
-/// mean something in HTML are escaped, as Go does.
+/// A value of any type as text: a text as it is, bytes as base64, a list or map as its JSON, in which the two separators
+/// that JavaScript takes for ends of lines are escaped, as Go does. One that contains what JSON has no number for is
+/// empty.
 pub(in super::super) fn as_text<'a>(value: Option<&Value<'a>>) -> Cow<'a, str> {
     match value {
         None => Cow::Borrowed(""),
         Some(Value::String(text)) => Cow::Borrowed(text),
         Some(Value::Bytes(bytes)) => Cow::Owned(base64(bytes)),
+        Some(Value::Double(double)) if let Some(text) = not_a_number(*double) => Cow::Borrowed(text),
+        Some(value) if !is_json(value) => Cow::Borrowed(""),
         other => {
-            let json = json(&Native(other));
-            Cow::Owned(json.replace('<', r"\u003c").replace('>', r"\u003e").replace('&', r"\u0026"))
+            Cow::Owned(json(&Native(other)).replace('\u{2028}', r"\u2028").replace('\u{2029}', r"\u2029"))
         }
+    }
+}
+
+/// Whether JSON has all numbers of a value.
+fn is_json(value: &Value<'_>) -> bool {
+    match value {
+        Value::Double(double) => double.is_finite(),
+        Value::Array(list) => list.iter().flatten().all(is_json),
+        Value::Map(map) => map.iter().filter_map(|entry| entry.value.as_ref()).all(is_json),
+        Value::String(_) | Value::Bool(_) | Value::Int(_) | Value::Bytes(_) => true,
     }
 }
 
@@ -130,7 +142,10 @@ mod tests {
             (Some(true.into_value()), "true"),
             (Some(Value::Bytes(&[0, 1])), "AAE="),
             (Some(Value::Bytes(&[])), ""),
-            (Some(vec!["<&>", "é"].into_value()), r#"["\u003c\u0026\u003e","é"]"#),
+            (Some(f64::INFINITY.into_value()), "Infinity"),
+            (Some(vec!["<&>", "é\u{2028}"].into_value()), r#"["<&>","é\u2028"]"#),
+            (Some(Value::Map(vec![pair("a", f64::NAN)])), ""),
+            (Some(Value::Array(vec![None, Some(f64::NAN.into_value())])), ""),
             (None, ""),
         ] {
             assert_eq!(as_text(value.as_ref()), expected);
