@@ -60,6 +60,7 @@ class Agent:
         environment = {
             "SIPHON_KEY": KEY,
             "SIPHON_OTLP_HTTP_ADDRESS": f"127.0.0.1:{self.otlp}",
+            "SIPHON_STATSD_ADDRESS": "127.0.0.1:0",
             "SIPHON_PULL_ADDRESS": f"127.0.0.1:{self.pull}",
             "SIPHON_LOG_LEVEL": "error",
             **({"ECS_CONTAINER_METADATA_URI_V4": metadata} if metadata else {}),

@@ -64,6 +64,7 @@ fn agent(task: &Task, logs: &Scratch) -> (Process, Metadata) {
     agent
         .env("SIPHON_KEY", KEY)
         .env("SIPHON_SAMPLE_INTERVAL", "1s")
+        .env("SIPHON_RECEIVER_HOST", task.address.to_string())
         .env("SIPHON_OTLP_HTTP_ADDRESS", format!("{}:{OTLP_PORT}", task.address))
         .env("SIPHON_PULL_ADDRESS", format!("{}:{PORT}", task.address))
         .env("ECS_CONTAINER_METADATA_URI_V4", metadata.url());

@@ -30,6 +30,7 @@ fn a_taken_address_is_named_with_its_setting() {
         ("SIPHON_KEY", KEY),
         ("SIPHON_PULL_ADDRESS", address.as_str()),
         ("SIPHON_OTLP_HTTP_ADDRESS", "127.0.0.1:0"),
+        ("SIPHON_STATSD_ADDRESS", "off"),
     ];
     let output = command(&environment).output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
