@@ -1,7 +1,7 @@
 //! What the parts of the agent share: the spool, the counters, and who the task is.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     rc::Rc,
     time::{Duration, Instant, SystemTime},
 };
@@ -9,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use log::{error, info, warn};
 use siphon_core::{
+    statsd::Flush,
     units::UnixMillis,
     wire::{BootId, Count, Kind},
 };
@@ -18,6 +19,7 @@ use crate::{
     ledger::{Ledger, Loss},
     logging::Throttle,
     net::Budget,
+    receivers::statsd::Statsd,
     settings::Settings,
     spool::{Spool, Tally},
 };
@@ -47,6 +49,8 @@ pub struct Agent {
     pub bodies: Rc<Budget>,
     /// Something was acknowledged.
     pub acked: Notify,
+    /// The receiver that adds up before it stores, if it is on.
+    pub statsd: OnceCell<Rc<Statsd>>,
     loss_log: RefCell<Throttle>,
 }
 
@@ -80,6 +84,7 @@ impl Agent {
             stopping: Cell::new(false),
             bodies: Rc::new(Budget::new(settings.otlp_max_body_bytes + SMALL_BODIES_BYTES)),
             acked: Notify::new(),
+            statsd: OnceCell::new(),
             loss_log: RefCell::new(Throttle::new(Duration::from_secs(60))),
             settings,
         }
@@ -129,9 +134,17 @@ impl Agent {
         }
     }
 
+    /// Stores what was added up and is not stored yet.
+    pub fn flush(&self, which: Flush) {
+        if let Some(statsd) = self.statsd.get() {
+            statsd.flush(self, which);
+        }
+    }
+
     /// Returns once nothing is left to hand out and nothing is on its way in.
     pub async fn drained(&self) {
         loop {
+            self.flush(Flush::Changed);
             if self.spool.borrow().records() > 0 {
                 self.acked.notified().await;
             } else if !self.bodies.is_idle() {

@@ -9,7 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use siphon_core::wire::{Ack, PageHead, PullRequest, Refusal, RefusalCode, start_page};
+use siphon_core::{
+    statsd::Flush,
+    wire::{Ack, PageHead, PullRequest, Refusal, RefusalCode, start_page},
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
@@ -109,6 +112,9 @@ impl Handout {
 
     fn page(&self, task: &[u8], max_bytes: u64) -> Result<(Vec<u8>, u64), Refusal> {
         let max_bytes = usize::try_from(max_bytes).unwrap_or(MAX_PAGE_BYTES).min(MAX_PAGE_BYTES);
+        if self.agent.stopping.get() {
+            self.agent.flush(Flush::Changed);
+        }
         let mut spool = self.agent.spool.borrow_mut();
         let selection = spool.select(max_bytes);
         let head = self.head(&selection, &spool);

@@ -85,6 +85,21 @@ impl Ledger {
         self.add("refused_requests", kind.name(), refused.name(), 1);
     }
 
+    /// Lines were added up.
+    pub fn accepted_lines(&mut self, kind: Kind, lines: u64) {
+        self.add("accepted_lines", kind.name(), "", lines);
+    }
+
+    /// A line was not taken.
+    pub fn refused_line(&mut self, kind: Kind, reason: &'static str) {
+        self.add("refused_lines", kind.name(), reason, 1);
+    }
+
+    /// The kernel had no room for datagrams.
+    pub fn dropped_datagrams(&mut self, kind: Kind, datagrams: u64) {
+        self.add("dropped_datagrams", kind.name(), "socket_full", datagrams);
+    }
+
     /// An answer of the metadata endpoint (`task` or `stats`) cost a reading.
     pub fn failed_reading(&mut self, answer: &'static str, failure: &Failure) {
         self.add("failed_readings", answer, failure.reason(), 1);

@@ -13,7 +13,10 @@ use siphon_core::{
 
 use crate::{
     logging::Format,
-    receivers::metadata::{Endpoint, EndpointError},
+    receivers::{
+        metadata::{Endpoint, EndpointError},
+        statsd::StatsdSettings,
+    },
     spool::Spool,
 };
 
@@ -42,6 +45,8 @@ pub struct Settings {
     pub otlp_http_address: Option<SocketAddr>,
     /// The largest OTLP body, never more than fits into a share. `SIPHON_OTLP_MAX_BODY_BYTES`.
     pub otlp_max_body_bytes: usize,
+    /// What is said of StatsD.
+    pub statsd: StatsdSettings,
     /// Where pulls and health checks are answered. `SIPHON_PULL_ADDRESS`.
     pub pull_address: SocketAddr,
     /// How long to serve on after SIGTERM. `SIPHON_GRACE`.
@@ -83,6 +88,7 @@ impl Settings {
             parsed("an IP address, such as 127.0.0.1, or 0.0.0.0 for all of the task's"),
         );
         let otlp_http_address = read_receiver(&mut read, OTLP_HTTP_ADDRESS, host, 4318);
+        let statsd = StatsdSettings::read(&mut read, host);
         let pull_address = read_address(&mut read, PULL_ADDRESS, DEFAULT_PULL_ADDRESS);
         let grace =
             read.read("SIPHON_GRACE", Duration::from_secs(25), duration(Duration::from_millis(1)..=HOUR));
@@ -103,6 +109,7 @@ impl Settings {
             spool_max_bytes,
             otlp_http_address,
             otlp_max_body_bytes: otlp_max_body_bytes.min(Spool::payload_limit(spool_max_bytes)),
+            statsd,
             pull_address,
             grace,
             log_level,
@@ -124,7 +131,7 @@ pub fn read_pull_address(look_up: impl Fn(&str) -> Option<String>) -> Result<Soc
 }
 
 /// Where a receiver listens: `off`, an address of its own, or its usual port on the receivers' host.
-fn read_receiver(
+pub(crate) fn read_receiver(
     read: &mut Reader<impl Fn(&str) -> Option<String>>,
     name: &'static str,
     host: IpAddr,
@@ -192,6 +199,12 @@ mod tests {
             "SIPHON_RECEIVER_HOST",
             "SIPHON_OTLP_HTTP_ADDRESS",
             "SIPHON_OTLP_MAX_BODY_BYTES",
+            "SIPHON_STATSD_ADDRESS",
+            "SIPHON_STATSD_INTERVAL",
+            "SIPHON_STATSD_TIMERS",
+            "SIPHON_STATSD_BUCKETS",
+            "SIPHON_STATSD_MAX_SERIES",
+            "SIPHON_STATSD_EXPIRY",
             "SIPHON_PULL_ADDRESS",
             "SIPHON_GRACE",
             "SIPHON_LOG_LEVEL",
@@ -203,6 +216,7 @@ mod tests {
         for name in names {
             assert!(error.contains(&format!("\n  {name}: accepted: ")), "{name}: {error}");
         }
-        assert!(error.starts_with("12 setting(s) refused") && !error.contains("nonsense"), "{error}");
+        let count = format!("{} setting(s) refused", names.len());
+        assert!(error.starts_with(&count) && !error.contains("nonsense"), "{error}");
     }
 }

@@ -4,6 +4,7 @@
 use std::{io, rc::Rc, time::Duration};
 
 use log::{info, warn};
+use siphon_core::statsd::Flush;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
@@ -52,6 +53,8 @@ pub async fn drain(
     let _ = stop_sampling.send(true);
     let drained = async {
         let _ = sampler.await;
+        // At once, so that the pages of a stopping agent have all series, which its end is marked on.
+        agent.flush(Flush::All);
         agent.stopping.set(true);
         if let Some(endpoint) = agent.settings.metadata.clone() {
             let ends = spawn_local(ecs::see_ends(Rc::clone(agent), endpoint));
@@ -69,6 +72,7 @@ pub async fn drain(
 }
 
 fn report_rest(agent: &Agent, why: &'static str) {
+    agent.flush(Flush::Changed);
     let records = agent.spool.borrow().records();
     if records > 0 {
         warn!(why, records; "stopping with records that nobody has acknowledged; they are lost");

@@ -5,7 +5,7 @@
 //! | step | module |
 //! |---|---|
 //! | both ends of the agent's protocol | [`wire`] |
-//! | what an application sends | [`otlp`] |
+//! | what an application sends | [`otlp`], [`statsd`] |
 //! | container measurements to series | [`ecs`] |
 //! | OTLP metrics to series | [`prometheus`] |
 //! | what Amazon Managed Prometheus doesn't take, trimmed before it is sent | [`amp`] |
@@ -25,6 +25,7 @@ pub mod remote_write;
 pub mod series;
 pub mod settings;
 pub mod shard;
+pub mod statsd;
 pub mod units;
 pub mod wire;
 pub mod xray;

@@ -2,6 +2,7 @@
 
 mod body;
 mod server;
+pub mod udp;
 
 use std::net::{SocketAddr, TcpListener};
 

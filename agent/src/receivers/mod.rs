@@ -3,10 +3,11 @@
 pub mod ecs;
 pub mod metadata;
 pub mod otlp_http;
+pub mod statsd;
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, UdpSocket},
     rc::Rc,
 };
 
@@ -20,13 +21,14 @@ use tokio::{
 use crate::{
     StartError,
     agent::Agent,
-    net,
+    net::{self, udp},
     settings::{OTLP_HTTP_ADDRESS, Settings},
 };
 
 /// The sockets of all receivers that are on.
 pub struct Sockets {
     otlp_http: Option<TcpListener>,
+    statsd: Option<UdpSocket>,
 }
 
 impl Sockets {
@@ -35,7 +37,11 @@ impl Sockets {
     /// # Errors
     /// [`StartError::Listen`] names the first that can't be had.
     pub fn bind(settings: &Settings) -> Result<Self, StartError> {
-        Ok(Self { otlp_http: bind(settings.otlp_http_address, OTLP_HTTP_ADDRESS)? })
+        let statsd = settings.statsd.address.map(|address| udp::bind(address, statsd::ADDRESS));
+        Ok(Self {
+            otlp_http: bind(settings.otlp_http_address, OTLP_HTTP_ADDRESS)?,
+            statsd: statsd.transpose()?,
+        })
     }
 
     /// Starts the receivers. Each ends after `closing` has turned true.
@@ -56,6 +62,15 @@ impl Sockets {
                 async move { receiver.handle(request).await }
             };
             tasks.push(spawn_local(net::serve(listener, otlp_http::LIMITS, closing.clone(), handle)));
+        }
+        if let Some(socket) = self.statsd {
+            let (receiver, mut closing) = (statsd::start(agent, socket)?, closing.clone());
+            tasks.push(spawn_local(async move {
+                tokio::select! {
+                    () = receiver => {}
+                    _ = closing.wait_for(|closing| *closing) => {}
+                }
+            }));
         }
         Ok(tasks)
     }

@@ -10,6 +10,7 @@ mod pulling;
 mod receiving;
 mod sampling;
 mod starting;
+mod statsd;
 mod stopping;
 
 use std::time::{Duration, Instant};

@@ -23,6 +23,7 @@ pub(crate) struct Agent {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
     pub(crate) otlp: SocketAddr,
+    pub(crate) statsd: SocketAddr,
     pub(crate) pull: SocketAddr,
     pub(crate) metrics: SocketAddr,
 }
@@ -35,6 +36,7 @@ impl Agent {
             ("SIPHON_KEY", KEY),
             ("SIPHON_SAMPLE_INTERVAL", "200ms"),
             ("SIPHON_OTLP_HTTP_ADDRESS", "127.0.0.1:0"),
+            ("SIPHON_STATSD_ADDRESS", "127.0.0.1:0"),
             ("SIPHON_PULL_ADDRESS", "127.0.0.1:0"),
             ("SIPHON_METRICS_ADDRESS", "127.0.0.1:0"),
             ("SIPHON_LOG_LEVEL", "debug"),
@@ -47,9 +49,10 @@ impl Agent {
             stderr.lines().map_while(Result::ok).for_each(|line| lines.lock().unwrap().push(line));
         });
         let unknown = ([0; 4], 0).into();
-        let mut agent = Self { child, log, otlp: unknown, pull: unknown, metrics: unknown };
+        let mut agent = Self { child, log, otlp: unknown, statsd: unknown, pull: unknown, metrics: unknown };
         eventually("ready", || agent.logged("ready").first().cloned());
         agent.otlp = agent.address("listening receiver=otlp_http");
+        agent.statsd = agent.address("listening receiver=statsd");
         agent.pull = agent.address("answering pulls");
         agent.metrics = agent.address("own metrics");
         agent
@@ -83,6 +86,13 @@ impl Agent {
     /// The exit code, if it has ended.
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
         self.child.try_wait().unwrap().map(|status| status.code().unwrap())
+    }
+
+    /// Its resident set in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
     }
 
     /// Posts an OTLP body as protobuf.

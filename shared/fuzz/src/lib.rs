@@ -14,6 +14,7 @@ mod otlp_traces;
 mod remote_write;
 mod seeds;
 mod sendable;
+mod statsd;
 mod wire;
 
 use std::{fs, io, path::Path};
@@ -30,11 +31,12 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "otlp-traces", run: otlp_traces::run, seeds: otlp_traces::seeds },
     Target { name: "otlp-metrics", run: otlp_metrics::run, seeds: otlp_metrics::seeds },
     Target { name: "task-metadata", run: metadata::task, seeds: metadata::task_seeds },
     Target { name: "task-stats", run: metadata::stats, seeds: metadata::stats_seeds },
+    Target { name: "statsd", run: statsd::run, seeds: statsd::seeds },
     Target { name: "wire-page", run: wire::page, seeds: wire::page_seeds },
     Target { name: "wire-message", run: wire::message, seeds: wire::message_seeds },
     Target { name: "remote-write", run: remote_write::run, seeds: remote_write::seeds },

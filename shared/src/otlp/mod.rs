@@ -4,12 +4,14 @@
 
 pub mod check;
 mod common;
+mod exponential;
 mod metrics;
 mod shape;
 mod traces;
 pub(crate) mod view;
 
 pub use common::{AnyValue, ArrayValue, KeyValue, KeyValueList, Resource, Scope, Value};
+pub use exponential::Exponential;
 pub use metrics::{
     Buckets, Exemplar, ExemplarValue, ExponentialHistogram, ExponentialHistogramPoint, Gauge, Histogram,
     HistogramPoint, Metric, MetricData, MetricsRequest, NO_RECORDED_VALUE, NumberPoint, NumberValue,

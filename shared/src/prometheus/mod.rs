@@ -27,7 +27,7 @@ pub(crate) mod names;
 mod points;
 mod resource;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod translator;
 
 pub use filter::ResourceFilter;

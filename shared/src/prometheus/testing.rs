@@ -54,7 +54,7 @@ pub(super) fn shown(request: &MetricsRequest) -> Vec<String> {
     shown_bytes(&request.encode_to_vec())
 }
 
-pub(super) fn shown_bytes(request: &[u8]) -> Vec<String> {
+pub(crate) fn shown_bytes(request: &[u8]) -> Vec<String> {
     shown_with(&Options::default(), request)
 }
 
