@@ -15,6 +15,7 @@ use siphon_core::{
 use tokio::sync::Notify;
 
 use crate::{
+    deltas::Deltas,
     ledger::{Ledger, Loss},
     logging::Throttle,
     net::Budget,
@@ -47,6 +48,7 @@ pub struct Agent {
     pub bodies: Rc<Budget>,
     /// Something was acknowledged.
     pub acked: Notify,
+    deltas: Deltas,
     loss_log: RefCell<Throttle>,
 }
 
@@ -67,9 +69,9 @@ pub fn now() -> UnixMillis {
 }
 
 impl Agent {
-    /// An agent with an empty spool.
+    /// An agent with an empty spool. `seed` is drawn at random.
     #[must_use]
-    pub fn new(settings: Settings, boot: BootId) -> Self {
+    pub fn new(settings: Settings, boot: BootId, seed: &[u8; 16]) -> Self {
         Self {
             boot,
             started: Instant::now(),
@@ -80,6 +82,7 @@ impl Agent {
             stopping: Cell::new(false),
             bodies: Rc::new(Budget::new(settings.otlp_max_body_bytes + SMALL_BODIES_BYTES)),
             acked: Notify::new(),
+            deltas: Deltas::new(settings.delta, seed),
             loss_log: RefCell::new(Throttle::new(Duration::from_secs(60))),
             settings,
         }
@@ -112,6 +115,19 @@ impl Agent {
                 ledger.dropped(&lost, Loss::TooLarge);
                 error!(kind = kind.name(), error:%; "record lost; raise SIPHON_SPOOL_MAX_BYTES");
             }
+        }
+    }
+
+    /// Puts a request for metrics into the spool, with totals in the place of delta points.
+    pub fn store_metrics(&self, request: &[u8], points: u64) {
+        let max_bytes = self.settings.otlp_max_body_bytes;
+        let Some(made) = self.deltas.accumulate(request, max_bytes, self.started.elapsed()) else {
+            return self.store(Kind::OtlpMetrics, request, points);
+        };
+        self.ledger.borrow_mut().dropped_points(&made.dropped);
+        let points = points.saturating_sub(made.dropped.total());
+        if points > 0 {
+            self.store(Kind::OtlpMetrics, &made.request, points);
         }
     }
 

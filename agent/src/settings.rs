@@ -7,6 +7,7 @@ use std::{
 
 use log::LevelFilter;
 use siphon_core::{
+    otlp::delta,
     settings::{Accepted, SettingErrors, Settings as Reader, duration, parsed, whole},
     wire::{DEFAULT_PORT, signature::Key},
 };
@@ -39,6 +40,9 @@ pub struct Settings {
     pub otlp_http_address: Option<SocketAddr>,
     /// The largest OTLP body, never more than fits into a share. `SIPHON_OTLP_MAX_BODY_BYTES`.
     pub otlp_max_body_bytes: usize,
+    /// Series of delta metrics that are accumulated, and for how long without a point; none: delta metrics are kept as
+    /// they come. `SIPHON_DELTA_MAX_SERIES`, `SIPHON_DELTA_EXPIRY`.
+    pub delta: Option<delta::Limits>,
     /// Where pulls and health checks are answered. `SIPHON_PULL_ADDRESS`.
     pub pull_address: SocketAddr,
     /// How long to serve on after SIGTERM. `SIPHON_GRACE`.
@@ -76,6 +80,7 @@ impl Settings {
             parsed("an IP address, such as 127.0.0.1, or 0.0.0.0 for all of the task's"),
         );
         let otlp_http_address = read_receiver(&mut read, OTLP_HTTP_ADDRESS, host, 4318);
+        let delta = read_delta(&mut read);
         let pull_address = read_address(&mut read, PULL_ADDRESS, DEFAULT_PULL_ADDRESS);
         let grace =
             read.read("SIPHON_GRACE", Duration::from_secs(25), duration(Duration::from_millis(1)..=HOUR));
@@ -93,6 +98,7 @@ impl Settings {
             spool_max_bytes,
             otlp_http_address,
             otlp_max_body_bytes: otlp_max_body_bytes.min(Spool::payload_limit(spool_max_bytes)),
+            delta,
             pull_address,
             grace,
             log_level,
@@ -122,6 +128,12 @@ fn read_receiver(
         "off" => Ok(None),
         address => parsed("an IP address and a port, such as 127.0.0.1:4318, or off")(address).map(Some),
     })
+}
+
+fn read_delta(read: &mut Reader<impl Fn(&str) -> Option<String>>) -> Option<delta::Limits> {
+    let series = read.read("SIPHON_DELTA_MAX_SERIES", 2_000, whole(0..=100_000));
+    let expiry = read.read("SIPHON_DELTA_EXPIRY", HOUR, duration(Duration::from_secs(1)..=24 * 7 * HOUR));
+    (series > 0).then_some(delta::Limits { series, expiry })
 }
 
 fn read_address(
@@ -172,6 +184,13 @@ mod tests {
     }
 
     #[test]
+    fn delta_metrics_are_accumulated_unless_no_series_are_wanted() {
+        let delta = |pairs: &[(&str, &str)]| read(&[&[KEY], pairs].concat()).unwrap().delta;
+        assert_eq!(delta(&[]), Some(delta::Limits { series: 2_000, expiry: HOUR }));
+        assert_eq!(delta(&[("SIPHON_DELTA_MAX_SERIES", "0")]), None);
+    }
+
+    #[test]
     fn every_bad_setting_is_named_and_none_quoted() {
         let names = [
             "SIPHON_KEY",
@@ -180,6 +199,8 @@ mod tests {
             "SIPHON_RECEIVER_HOST",
             "SIPHON_OTLP_HTTP_ADDRESS",
             "SIPHON_OTLP_MAX_BODY_BYTES",
+            "SIPHON_DELTA_MAX_SERIES",
+            "SIPHON_DELTA_EXPIRY",
             "SIPHON_PULL_ADDRESS",
             "SIPHON_GRACE",
             "SIPHON_LOG_LEVEL",
@@ -189,6 +210,6 @@ mod tests {
         for name in names {
             assert!(error.contains(&format!("\n  {name}: accepted: ")), "{name}: {error}");
         }
-        assert!(error.starts_with("10 setting(s) refused") && !error.contains("nonsense"), "{error}");
+        assert!(error.starts_with("12 setting(s) refused") && !error.contains("nonsense"), "{error}");
     }
 }

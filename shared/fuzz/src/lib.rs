@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod metadata;
+mod otlp_delta;
 mod otlp_metrics;
 mod otlp_traces;
 mod remote_write;
@@ -30,9 +31,10 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "otlp-traces", run: otlp_traces::run, seeds: otlp_traces::seeds },
     Target { name: "otlp-metrics", run: otlp_metrics::run, seeds: otlp_metrics::seeds },
+    Target { name: "otlp-delta", run: otlp_delta::run, seeds: otlp_delta::seeds },
     Target { name: "task-metadata", run: metadata::task, seeds: metadata::task_seeds },
     Target { name: "task-stats", run: metadata::stats, seeds: metadata::stats_seeds },
     Target { name: "wire-page", run: wire::page, seeds: wire::page_seeds },
