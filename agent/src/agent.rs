@@ -16,6 +16,7 @@ use siphon_core::{
 use tokio::sync::Notify;
 
 use crate::{
+    deltas::Deltas,
     ledger::{Ledger, Loss},
     logging::Throttle,
     net::Budget,
@@ -51,6 +52,7 @@ pub struct Agent {
     pub acked: Notify,
     /// The receiver that adds up before it stores, if it is on.
     pub statsd: OnceCell<Rc<Statsd>>,
+    deltas: Deltas,
     loss_log: RefCell<Throttle>,
 }
 
@@ -71,9 +73,9 @@ pub fn now() -> UnixMillis {
 }
 
 impl Agent {
-    /// An agent with an empty spool.
+    /// An agent with an empty spool. `seed` is drawn at random.
     #[must_use]
-    pub fn new(settings: Settings, boot: BootId) -> Self {
+    pub fn new(settings: Settings, boot: BootId, seed: &[u8; 16]) -> Self {
         Self {
             boot,
             started: Instant::now(),
@@ -85,6 +87,7 @@ impl Agent {
             bodies: Rc::new(Budget::new(settings.otlp_max_body_bytes + SMALL_BODIES_BYTES)),
             acked: Notify::new(),
             statsd: OnceCell::new(),
+            deltas: Deltas::new(settings.delta, seed),
             loss_log: RefCell::new(Throttle::new(Duration::from_secs(60))),
             settings,
         }
@@ -124,6 +127,19 @@ impl Agent {
     #[must_use]
     pub fn counts(&self) -> Vec<Count> {
         self.ledger.borrow().counts(&self.spool.borrow())
+    }
+
+    /// Puts a request for metrics into the spool, with totals in the place of delta points.
+    pub fn store_metrics(&self, request: &[u8], points: u64) {
+        let max_bytes = self.settings.otlp_max_body_bytes;
+        let Some(made) = self.deltas.accumulate(request, max_bytes, self.started.elapsed()) else {
+            return self.store(Kind::OtlpMetrics, request, points);
+        };
+        self.ledger.borrow_mut().dropped_points(&made.dropped);
+        let points = points.saturating_sub(made.dropped.total());
+        if points > 0 {
+            self.store(Kind::OtlpMetrics, &made.request, points);
+        }
     }
 
     fn report_loss(&self, lost: &Tally) {

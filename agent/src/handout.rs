@@ -176,7 +176,7 @@ mod tests {
             "ECS_CONTAINER_METADATA_URI_V4" => Some("http://127.0.0.1/v4/c-1".to_owned()),
             _ => None,
         });
-        Handout::new(Rc::new(Agent::new(settings.unwrap(), BootId([9; 16]))))
+        Handout::new(Rc::new(Agent::new(settings.unwrap(), BootId([9; 16]), &[0; 16])))
     }
 
     fn known() -> Handout {

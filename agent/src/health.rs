@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn others_are_not_told() {
         let settings = Settings::read(|name| (name == "SIPHON_KEY").then(|| "0b".repeat(32))).unwrap();
-        let agent = Agent::new(settings, siphon_core::wire::BootId([0; 16]));
+        let agent = Agent::new(settings, siphon_core::wire::BootId([0; 16]), &[0; 16]);
         let address = SocketAddr::from(([10, 0, 0, 9], 1));
         let status = |is_local| answer(&agent, Peer { address, is_local }).status();
         assert_eq!((status(true), status(false)), (StatusCode::OK, StatusCode::NOT_FOUND));

@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use siphon_core::wire::{Count, Kind, RefusalCode, Share};
+use siphon_core::{
+    otlp::delta,
+    wire::{Count, Kind, RefusalCode, Share},
+};
 
 use crate::{
     receivers::metadata::Failure,
@@ -68,6 +71,13 @@ impl Ledger {
             Loss::TooLarge => "too_large",
         };
         self.add_tally("dropped_records", records, reason);
+    }
+
+    /// Points of delta metrics have no place in a cumulative series.
+    pub fn dropped_points(&mut self, dropped: &delta::Drops) {
+        for (reason, points) in dropped.by_reason() {
+            self.add("dropped_points", Kind::OtlpMetrics.name(), reason.name(), points);
+        }
     }
 
     /// Records were put into a page.

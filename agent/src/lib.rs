@@ -1,6 +1,6 @@
 //! Siphon's agent: the sidecar of a task. It samples the task, receives OTLP, buffers both as received, and hands them
 //! out to whoever proves the shared key. It needs no AWS credentials, makes no connection but to the task metadata
-//! endpoint, and translates nothing.
+//! endpoint, and translates nothing; of metrics it decodes delta points alone, to store what they add up to.
 //!
 //! ```text
 //!   application ── OTLP/HTTP ──► receivers::otlp_http ─┐
@@ -10,10 +10,12 @@
 //! ```
 //!
 //! Everything runs on one thread. The memory ceiling follows from the settings: the spool, OTLP bodies in flight (one of
-//! the largest size and 1 MiB), one page (2 MiB, or one record), and at most 288 connections of 16 KiB and a little.
+//! the largest size and 1 MiB) and one more of the largest size while its delta points are added up, delta series (512 bytes
+//! each on average), one page (2 MiB, or one record), and at most 288 connections of 16 KiB and a little.
 
 pub mod agent;
 pub mod auth;
+pub mod deltas;
 pub mod handout;
 pub mod health;
 pub mod lease;
@@ -78,9 +80,10 @@ pub enum StartError {
 pub fn run(settings: Settings) -> Result<(), StartError> {
     let sockets = Sockets::bind(&settings)?;
     let pull = net::listen(settings.pull_address, PULL_ADDRESS)?;
-    let mut boot = [0; 16];
+    let [mut boot, mut seed] = [[0; 16]; 2];
     getrandom::fill(&mut boot)?;
-    let agent = Rc::new(Agent::new(settings, BootId(boot)));
+    getrandom::fill(&mut seed)?;
+    let agent = Rc::new(Agent::new(settings, BootId(boot), &seed));
     let runtime =
         Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())?;
     runtime.block_on(serve(agent, sockets, pull))

@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn every_counter_stands_under_its_metric() {
         let settings = Settings::read(|name| (name == "SIPHON_KEY").then(|| "0b".repeat(32))).unwrap();
-        let agent = Agent::new(settings, BootId([0; 16]));
+        let agent = Agent::new(settings, BootId([0; 16]), &[0; 16]);
         agent.store(Kind::OtlpTraces, b"spans", 3);
         agent.store(Kind::Ecs, b"reading", 1);
         agent.ledger.borrow_mut().refused_request(Kind::OtlpTraces, Refused::Malformed);

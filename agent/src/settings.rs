@@ -7,6 +7,7 @@ use std::{
 
 use log::LevelFilter;
 use siphon_core::{
+    otlp::delta,
     settings::{Accepted, SettingErrors, Settings as Reader, duration, parsed, whole},
     wire::{DEFAULT_PORT, signature::Key},
 };
@@ -47,6 +48,9 @@ pub struct Settings {
     pub otlp_max_body_bytes: usize,
     /// What is said of StatsD.
     pub statsd: StatsdSettings,
+    /// Series of delta metrics that are accumulated, and for how long without a point; none: delta metrics are kept as
+    /// they come. `SIPHON_DELTA_MAX_SERIES`, `SIPHON_DELTA_EXPIRY`.
+    pub delta: Option<delta::Limits>,
     /// Where pulls and health checks are answered. `SIPHON_PULL_ADDRESS`.
     pub pull_address: SocketAddr,
     /// How long to serve on after SIGTERM. `SIPHON_GRACE`.
@@ -89,6 +93,7 @@ impl Settings {
         );
         let otlp_http_address = read_receiver(&mut read, OTLP_HTTP_ADDRESS, host, 4318);
         let statsd = StatsdSettings::read(&mut read, host);
+        let delta = read_delta(&mut read);
         let pull_address = read_address(&mut read, PULL_ADDRESS, DEFAULT_PULL_ADDRESS);
         let grace =
             read.read("SIPHON_GRACE", Duration::from_secs(25), duration(Duration::from_millis(1)..=HOUR));
@@ -110,6 +115,7 @@ impl Settings {
             otlp_http_address,
             otlp_max_body_bytes: otlp_max_body_bytes.min(Spool::payload_limit(spool_max_bytes)),
             statsd,
+            delta,
             pull_address,
             grace,
             log_level,
@@ -141,6 +147,12 @@ pub(crate) fn read_receiver(
         "off" => Ok(None),
         address => parsed("an IP address and a port, such as 127.0.0.1:4318, or off")(address).map(Some),
     })
+}
+
+fn read_delta(read: &mut Reader<impl Fn(&str) -> Option<String>>) -> Option<delta::Limits> {
+    let series = read.read("SIPHON_DELTA_MAX_SERIES", 2_000, whole(0..=100_000));
+    let expiry = read.read("SIPHON_DELTA_EXPIRY", HOUR, duration(Duration::from_secs(1)..=24 * 7 * HOUR));
+    (series > 0).then_some(delta::Limits { series, expiry })
 }
 
 fn read_address(
@@ -191,6 +203,13 @@ mod tests {
     }
 
     #[test]
+    fn delta_metrics_are_accumulated_unless_no_series_are_wanted() {
+        let delta = |pairs: &[(&str, &str)]| read(&[&[KEY], pairs].concat()).unwrap().delta;
+        assert_eq!(delta(&[]), Some(delta::Limits { series: 2_000, expiry: HOUR }));
+        assert_eq!(delta(&[("SIPHON_DELTA_MAX_SERIES", "0")]), None);
+    }
+
+    #[test]
     fn every_bad_setting_is_named_and_none_quoted() {
         let names = [
             "SIPHON_KEY",
@@ -205,6 +224,8 @@ mod tests {
             "SIPHON_STATSD_BUCKETS",
             "SIPHON_STATSD_MAX_SERIES",
             "SIPHON_STATSD_EXPIRY",
+            "SIPHON_DELTA_MAX_SERIES",
+            "SIPHON_DELTA_EXPIRY",
             "SIPHON_PULL_ADDRESS",
             "SIPHON_GRACE",
             "SIPHON_LOG_LEVEL",

@@ -5,7 +5,7 @@
 //! | step | module |
 //! |---|---|
 //! | both ends of the agent's protocol | [`wire`] |
-//! | what an application sends | [`otlp`], [`statsd`] |
+//! | what an application sends; delta metrics added up | [`otlp`], [`statsd`]; [`otlp::delta`] |
 //! | container measurements to series | [`ecs`] |
 //! | OTLP metrics to series | [`prometheus`] |
 //! | what Amazon Managed Prometheus doesn't take, trimmed before it is sent | [`amp`] |

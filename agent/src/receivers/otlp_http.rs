@@ -109,8 +109,10 @@ impl OtlpHttp {
             refused: Refused::Malformed,
             message: format!("body of {} bytes is not an OTLP request: {fault}", bytes.len()),
         })?;
-        if items > 0 {
-            self.agent.store(kind, bytes, items);
+        match kind {
+            _ if items == 0 => {}
+            Kind::OtlpMetrics => self.agent.store_metrics(bytes, items),
+            _ => self.agent.store(kind, bytes, items),
         }
         Ok(())
     }

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod metadata;
+mod otlp_delta;
 mod otlp_metrics;
 mod otlp_traces;
 mod remote_write;
@@ -34,6 +35,7 @@ pub struct Target {
 pub const TARGETS: [Target; 8] = [
     Target { name: "otlp-traces", run: otlp_traces::run, seeds: otlp_traces::seeds },
     Target { name: "otlp-metrics", run: otlp_metrics::run, seeds: otlp_metrics::seeds },
+    Target { name: "otlp-delta", run: otlp_delta::run, seeds: otlp_delta::seeds },
     Target { name: "task-metadata", run: metadata::task, seeds: metadata::task_seeds },
     Target { name: "task-stats", run: metadata::stats, seeds: metadata::stats_seeds },
     Target { name: "statsd", run: statsd::run, seeds: statsd::seeds },

@@ -4,6 +4,7 @@
 
 pub mod check;
 mod common;
+pub mod delta;
 mod exponential;
 mod metrics;
 mod shape;

@@ -43,6 +43,8 @@ pub(crate) struct Data<'a> {
     pub(crate) kind: Kind,
     pub(crate) temporality: i32,
     pub(crate) monotonic: bool,
+    /// All of it.
+    pub(crate) parts: Repeated<'a>,
     points: Repeated<'a>,
     /// Where more points follow: a metric whose data comes in several parts counts as one.
     more: Repeated<'a>,
@@ -203,7 +205,8 @@ impl<'a> Metric<'a> {
 }
 
 impl Kind {
-    const fn of(tag: u32) -> Option<Self> {
+    /// The kind of metric whose data is in the field of that number.
+    pub(crate) const fn of(tag: u32) -> Option<Self> {
         Some(match tag {
             5 => Self::Gauge,
             7 => Self::Sum,
@@ -213,20 +216,32 @@ impl Kind {
             _ => return None,
         })
     }
+
+    /// The number of that field.
+    pub(crate) const fn tag(self) -> u8 {
+        match self {
+            Self::Gauge => 5,
+            Self::Sum => 7,
+            Self::Histogram => 9,
+            Self::ExponentialHistogram => 10,
+            Self::Summary => 11,
+        }
+    }
 }
 
 impl<'a> Data<'a> {
-    fn read(kind: Kind, mut parts: Repeated<'a>) -> Result<Self, Malformed> {
-        let first = parts.next()?.map(|fields| Part::read(kind, fields)).transpose()?.unwrap_or_default();
-        let more = parts;
+    fn read(kind: Kind, parts: Repeated<'a>) -> Result<Self, Malformed> {
+        let mut rest = parts;
+        let first = rest.next()?.map(|fields| Part::read(kind, fields)).transpose()?.unwrap_or_default();
+        let more = rest;
         let (mut temporality, mut monotonic) = (first.temporality, first.monotonic);
-        while let Some(fields) = parts.next()? {
+        while let Some(fields) = rest.next()? {
             let part = Part::read(kind, fields)?;
             temporality = part.temporality.or(temporality);
             monotonic = part.monotonic.or(monotonic);
         }
         let (temporality, monotonic) = (temporality.unwrap_or_default(), monotonic.unwrap_or_default());
-        Ok(Self { kind, temporality, monotonic, points: first.points, more })
+        Ok(Self { kind, temporality, monotonic, parts, points: first.points, more })
     }
 
     /// The next point's fields.

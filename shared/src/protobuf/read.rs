@@ -101,6 +101,14 @@ impl<'a> Fields<'a> {
         Ok(Some(Field { tag: key.tag, at: key.at, value }))
     }
 
+    /// The next field, and all of its bytes: key, length if it has one, value.
+    #[inline]
+    pub(crate) fn next_whole(&mut self) -> Result<Option<(Field<'a>, &'a [u8])>, Malformed> {
+        let from = self.at;
+        let Some(field) = self.next()? else { return Ok(None) };
+        Ok(Some((field, self.bytes.get(from..self.at).unwrap_or_default())))
+    }
+
     /// The next field's key; `None` at the message's end. Its [`Fields::value`] has to be read next.
     #[inline]
     pub(crate) fn key(&mut self) -> Result<Option<Key>, Malformed> {
@@ -288,6 +296,20 @@ impl<'a> Field<'a> {
                 }
             }
             Value::Varint(_) | Value::Other => return Err(self.other_type()),
+        }
+        Ok(())
+    }
+
+    /// Numbers of variable length, be they packed or not.
+    pub(crate) fn varints(&self, mut each: impl FnMut(u64)) -> Result<(), Malformed> {
+        match self.value {
+            Value::Varint(number) => each(number),
+            Value::Delimited(mut packed) => {
+                while !packed.is_at_end() {
+                    each(packed.varint()?);
+                }
+            }
+            Value::Fixed64(_) | Value::Other => return Err(self.other_type()),
         }
         Ok(())
     }

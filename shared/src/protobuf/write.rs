@@ -49,6 +49,50 @@ pub(crate) fn int64(tag: u8, value: i64, out: &mut Vec<u8>) {
     }
 }
 
+/// Eight bytes, also if they are 0.
+pub(crate) fn fixed64(tag: u8, bits: u64, out: &mut Vec<u8>) {
+    out.push(key(tag, FIXED64));
+    out.extend_from_slice(&bits.to_le_bytes());
+}
+
+/// A `uint64` or an enumeration, also if it is 0.
+pub(crate) fn uint64(tag: u8, value: u64, out: &mut Vec<u8>) {
+    out.push(key(tag, VARINT));
+    varint(value, out);
+}
+
+/// A `sint32`, also if it is 0.
+pub(crate) fn sint32(tag: u8, value: i32, out: &mut Vec<u8>) {
+    uint64(tag, ((value << 1) ^ (value >> 31)).cast_unsigned().into(), out);
+}
+
+/// A delimited field whose content is being written.
+#[must_use]
+pub(crate) struct Open {
+    content: usize,
+    length_bytes: usize,
+}
+
+/// Begins a delimited field. Its content is what is written until [`close`]; where that needs as many bytes for its
+/// length as `expected` does, nothing has to be moved then.
+pub(crate) fn open(tag: u8, expected: usize, out: &mut Vec<u8>) -> Open {
+    out.push(key(tag, DELIMITED));
+    let length = out.len();
+    varint(expected as u64, out);
+    Open { content: out.len(), length_bytes: out.len() - length }
+}
+
+/// Ends it.
+pub(crate) fn close(open: &Open, out: &mut Vec<u8>) {
+    let length = out.len() - open.content;
+    let last = prost::length_delimiter_len(length) - 1;
+    let bytes = (0..=last).map(|place| {
+        let [low, ..] = (length >> (7 * place)).to_le_bytes();
+        if place == last { low } else { low | 0x80 }
+    });
+    out.splice(open.content - open.length_bytes..open.content, bytes);
+}
+
 /// A number of variable length.
 pub(crate) fn varint(mut value: u64, out: &mut Vec<u8>) {
     loop {

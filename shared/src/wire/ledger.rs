@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 /// | `dropped_records` | record kind | `spool_full`, `too_large` | records lost before they were acknowledged |
 /// | `buffered_records` | record kind | | records in the spool |
 /// | `buffered_bytes` | `metrics`, `traces` | | bytes that a share of the spool holds |
+/// | `dropped_points` | `otlp_metrics` | a [`crate::otlp::delta::Reason`]: `out_of_order`, `series_limit`, `invalid`, `too_large` | points of delta metrics that were not accumulated; those `too_large` are part of the next total |
 /// | `handed_out_records` | record kind | | records put into a page, repeats included |
 /// | `acked_records` | record kind | | records delivered |
 /// | `refused_requests` | record kind | `malformed`, `too_large`, `content_type`, `encoding`, `busy`, `timeout` | OTLP requests answered with an error |

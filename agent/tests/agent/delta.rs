@@ -1,0 +1,90 @@
+//! Metrics of delta temporality.
+
+use prost::Message;
+use siphon_core::{
+    otlp::{
+        Metric, MetricData, MetricsRequest, NumberPoint, NumberValue, ResourceMetrics, ScopeMetrics, Sum,
+    },
+    wire::Kind,
+};
+
+use crate::{
+    eventually,
+    metadata::Metadata,
+    process::Agent,
+    puller::{Puller, count},
+    receiving::metrics,
+};
+
+/// One counter's point of 5, at that time.
+fn counter(name: &str, time: u64) -> Metric {
+    let value = Some(NumberValue::Int(5));
+    let point = NumberPoint { time_unix_nano: time, value, ..NumberPoint::default() };
+    let data = Some(MetricData::Sum(Sum { points: vec![point], temporality: 1, monotonic: true }));
+    Metric { name: name.to_owned(), data, ..Metric::default() }
+}
+
+fn request(metrics: Vec<Metric>) -> Vec<u8> {
+    let scope_metrics = vec![ScopeMetrics { scope: None, metrics }];
+    MetricsRequest { resource_metrics: vec![ResourceMetrics { resource: None, scope_metrics }] }
+        .encode_to_vec()
+}
+
+/// The value of every counter's point in the spool, in order.
+fn values(puller: &Puller) -> Vec<i64> {
+    let page = puller.pull().unwrap();
+    let requests = page.records.iter().filter(|record| record.kind == Kind::OtlpMetrics);
+    let requests = requests.map(|record| MetricsRequest::decode(record.payload.clone()).unwrap());
+    let metrics = requests.flat_map(|request| request.resource_metrics).flat_map(|r| r.scope_metrics);
+    let data = metrics.flat_map(|scope| scope.metrics).filter_map(|metric| metric.data);
+    let points = data.flat_map(|data| match data {
+        MetricData::Sum(sum) => sum.points,
+        _ => vec![],
+    });
+    let value = |point: NumberPoint| match point.value {
+        Some(NumberValue::Int(int)) => int,
+        other => unreachable!("{other:?}"),
+    };
+    points.map(value).collect()
+}
+
+#[test]
+fn delta_points_are_stored_as_totals_and_all_else_as_received() {
+    let (agent, puller) = Agent::known(&Metadata::start(), &[("SIPHON_SAMPLE_INTERVAL", "1h")]);
+    for time in [10, 20, 20, 30] {
+        assert_eq!(agent.post("/v1/metrics", &request(vec![counter("c", time)])).status, 200);
+    }
+    assert_eq!(values(&puller), [5, 10, 15], "the one that came again counts once");
+    assert_eq!(puller.count("dropped_points", "otlp_metrics", "out_of_order"), 1);
+    assert_eq!(puller.count("accepted_items", "otlp_metrics", ""), 3);
+    assert_eq!(puller.count("accepted_records", "otlp_metrics", ""), 3, "of the other nothing was left");
+    assert_eq!(agent.post("/v1/metrics", &metrics(2)).status, 200);
+    let page = puller.pull().unwrap();
+    assert!(page.records.iter().any(|record| record.payload == metrics(2)));
+    assert_eq!(count(&page, "accepted_items", "otlp_metrics", ""), 5);
+}
+
+#[test]
+fn series_are_limited_and_forgotten_as_the_settings_say() {
+    let settings = [("SIPHON_DELTA_MAX_SERIES", "1"), ("SIPHON_DELTA_EXPIRY", "1s")];
+    let (agent, puller) = Agent::known(&Metadata::start(), &settings);
+    assert_eq!(agent.post("/v1/metrics", &request(vec![counter("a", 10), counter("b", 10)])).status, 200);
+    assert_eq!(values(&puller), [5]);
+    assert_eq!(puller.count("dropped_points", "otlp_metrics", "series_limit"), 1);
+    assert_eq!(agent.logged("raise SIPHON_DELTA_MAX_SERIES").len(), 1);
+    eventually("a is forgotten, which leaves room for b", || {
+        agent.post("/v1/metrics", &request(vec![counter("b", 20)]));
+        Some(()).filter(|()| values(&puller) == [5, 5])
+    });
+}
+
+#[test]
+fn without_series_delta_points_stay_as_they_come() {
+    let (agent, puller) = Agent::known(&Metadata::start(), &[("SIPHON_DELTA_MAX_SERIES", "0")]);
+    let given = request(vec![counter("c", 10)]);
+    for _ in 0..2 {
+        assert_eq!(agent.post("/v1/metrics", &given).status, 200);
+    }
+    let page = puller.pull().unwrap();
+    assert_eq!(page.records.iter().filter(|record| record.payload == given).count(), 2);
+}
