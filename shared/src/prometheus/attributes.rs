@@ -67,7 +67,21 @@ fn real_text(real: f64) -> String {
         let text = format!("{real:e}");
         if text.contains("e-") { text } else { text.replace('e', "e+") }
     } else {
-        real.to_string()
+        decimal(real)
+    }
+}
+
+/// The shortest decimal that reads back the same, without an exponent. Of two that are equally near it is the even one, as
+/// Go writes it; Rust writes the larger.
+pub(super) fn decimal(real: f64) -> String {
+    const DIGITS: usize = 16; // with fewer none lies in the middle of two
+    let text = real.to_string();
+    match text.split_once('.') {
+        Some((_, fraction)) if text.len() > DIGITS => {
+            let even = format!("{real:.*}", fraction.len());
+            if even.parse() == Ok(real) { even } else { text }
+        }
+        _ => text,
     }
 }
 
@@ -183,6 +197,10 @@ mod tests {
             (Value::Double(9.5e-7), "9.5e-7"),
             (Value::Double(1e-10), "1e-10"),
             (Value::Double(123_456_789_012_345_680_000.0), "123456789012345680000"),
+            (Value::Double(947_419_401_186_146.0 + 0.25), "947419401186146.2"),
+            (Value::Double(-947_419_401_186_146.0 - 0.75), "-947419401186146.8"),
+            (Value::Double(100_000_000_000_000.0 + 0.125), "100000000000000.12"),
+            (Value::Double(0.1 + 0.2), "0.30000000000000004"),
             (Value::Double(-1e21), "-1e+21"),
             (Value::Double(1.25e100), "1.25e+100"),
             (Value::Double(f64::NAN), "NaN"),

@@ -2,6 +2,7 @@
 
 use super::{
     Translation,
+    attributes::decimal,
     exemplars::exemplar,
     exponential::native_histogram,
     known::{Part, SeriesOf},
@@ -211,7 +212,7 @@ pub(super) fn number_text(number: f64) -> String {
     if number.is_infinite() {
         if number > 0.0 { "+Inf".to_owned() } else { "-Inf".to_owned() }
     } else {
-        number.to_string()
+        decimal(number)
     }
 }
 
@@ -393,6 +394,7 @@ mod tests {
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),
             (f64::NAN, "NaN"),
+            (1_748_238_774_221_572.0 + 0.25, "1748238774221572.2"),
         ] {
             assert_eq!(number_text(number), want);
         }
