@@ -1,16 +1,18 @@
-//! Siphon's agent: the sidecar of a task. It samples the task, receives OTLP, buffers both as received, and hands them
-//! out to whoever proves the shared key. It needs no AWS credentials, makes no connection but to the task metadata
+//! Siphon's agent: the sidecar of a task. It samples the task, receives OTLP, buffers both as received, adds StatsD up, and
+//! hands all out to whoever proves the shared key. It needs no AWS credentials, makes no connection but to the task metadata
 //! endpoint, and translates nothing.
 //!
 //! ```text
 //!   application ── OTLP/HTTP ──► receivers::otlp_http ─┐
+//!               ── StatsD ─────► receivers::statsd ────┤
 //!                                                      ├─► spool ──► handout ──► pull ──► scrape (Lambda)
 //!   metadata endpoint ◄── GET ── receivers::ecs ───────┘      ▲                   │
 //!                                                             └────── ack ────────┘
 //! ```
 //!
 //! Everything runs on one thread. The memory ceiling follows from the settings: the spool, OTLP bodies in flight (one of
-//! the largest size and 1 MiB), one page (2 MiB, or one record), and at most 288 connections of 16 KiB and a little.
+//! the largest size and 1 MiB), one page (2 MiB, or one record), at most 288 connections of 16 KiB
+//! and a little, and StatsD's series (0.3 KB each as a rule, see `docs/statsd.md`).
 
 pub mod agent;
 pub mod auth;
