@@ -1,9 +1,10 @@
-//! Siphon's agent: the sidecar of a task. It samples the task, receives OTLP, buffers both as received, and hands them
-//! out to whoever proves the shared key. It needs no AWS credentials, makes no connection but to the task metadata
+//! Siphon's agent: the sidecar of a task. It samples the task, receives OTLP, buffers both as received, adds StatsD up, and
+//! hands all out to whoever proves the shared key. It needs no AWS credentials, makes no connection but to the task metadata
 //! endpoint, and translates nothing; of metrics it decodes delta points alone, to store what they add up to.
 //!
 //! ```text
 //!   application ── OTLP/HTTP ──► receivers::otlp_http ─┐
+//!               ── StatsD ─────► receivers::statsd ────┤
 //!                                                      ├─► spool ──► handout ──► pull ──► scrape (Lambda)
 //!   metadata endpoint ◄── GET ── receivers::ecs ───────┘      ▲                   │
 //!                                                             └────── ack ────────┘
@@ -11,7 +12,8 @@
 //!
 //! Everything runs on one thread. The memory ceiling follows from the settings: the spool, OTLP bodies in flight (one of
 //! the largest size and 1 MiB) and one more of the largest size while its delta points are added up, delta series (512 bytes
-//! each on average), one page (2 MiB, or one record), and at most 288 connections of 16 KiB and a little.
+//! each on average), StatsD's series (0.3 KB each as a rule, see `docs/statsd.md`), one page (2 MiB, or one record), and at
+//! most 288 connections of 16 KiB and a little.
 
 pub mod agent;
 pub mod auth;

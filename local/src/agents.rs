@@ -145,6 +145,7 @@ impl Agents {
         vec![
             ("SIPHON_KEY", self.key.clone()),
             ("SIPHON_SAMPLE_INTERVAL", format!("{}ms", self.sample_interval.as_millis())),
+            ("SIPHON_STATSD_INTERVAL", format!("{}ms", self.sample_interval.as_millis())),
             ("SIPHON_RECEIVER_HOST", task.address.to_string()),
             ("SIPHON_OTLP_HTTP_ADDRESS", task.otlp.to_string()),
             ("SIPHON_METRICS_ADDRESS", format!("{}:{METRICS_PORT}", task.address)),

@@ -35,8 +35,10 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
 fn add_up(bytes: &[u8], timers: Timers) -> bool {
     let options = Options { timers, bounds: Bounds::default(), max_series: MAX_SERIES, expiry_ms: Some(1) };
     let mut all = Aggregator::new(options, UnixMillis(1));
-    let taken = lines(bytes).filter(|line| all.add(line).is_ok()).count();
-    assert!(all.series() <= MAX_SERIES.min(taken));
+    let mut refused = 0;
+    let taken = all.add_all(bytes, &mut |_, _| refused += 1);
+    assert_eq!(taken + refused, lines(bytes).count() as u64);
+    assert!(all.series() as u64 <= taken.min(MAX_SERIES as u64));
     let series = all.series() as u64;
     // As it is, then ended.
     for at in [1000, 2000] {

@@ -7,9 +7,11 @@ use super::{
     Bounds, KEY_BYTES_PER_SERIES, Line, MAX_KEY_BYTES, Refusal, Timers, Type, Value,
     distribution::Distribution,
     key,
+    line::lines,
     members::Members,
     point::Point,
     records::{Record, Records},
+    tags::Tags,
 };
 use crate::{otlp::KeyValue, units::UnixMillis};
 
@@ -41,8 +43,9 @@ pub struct Aggregator {
     options: Options,
     series: IndexMap<Box<[u8]>, Series, RandomState>,
     key_bytes: usize,
-    /// The key of the line at hand.
+    /// The key of the line at hand, and memory for its tags.
     key: Vec<u8>,
+    tags: Tags<'static>,
     flushed_at: UnixMillis,
 }
 
@@ -73,7 +76,8 @@ impl Aggregator {
             options,
             series: IndexMap::default(),
             key_bytes: 0,
-            key: Vec::with_capacity(MAX_KEY_BYTES),
+            key: Vec::new(),
+            tags: Tags::default(),
             flushed_at: started,
         }
     }
@@ -84,12 +88,24 @@ impl Aggregator {
         self.series.len()
     }
 
+    /// Takes the lines of a datagram, each on its own, and gives how many were taken. `refused` is told of the others.
+    pub fn add_all(&mut self, datagram: &[u8], refused: &mut dyn FnMut(&[u8], Refusal)) -> u64 {
+        let mut taken = 0;
+        for line in lines(datagram) {
+            match self.add(line) {
+                Ok(()) => taken += 1,
+                Err(refusal) => refused(line, refusal),
+            }
+        }
+        taken
+    }
+
     /// Takes a line. Nothing is allocated unless it is of a new series.
     ///
     /// # Errors
     /// Why it was not taken; then nothing has changed.
     pub fn add(&mut self, line: &[u8]) -> Result<(), Refusal> {
-        let line = Line::parse(line)?;
+        let line = Line::parse_into(line, std::mem::take(&mut self.tags).recycled())?;
         key::write(&line, &mut self.key);
         if self.key.len() > MAX_KEY_BYTES {
             return Err(Refusal::TooLong);
@@ -101,6 +117,7 @@ impl Aggregator {
         let Some((_, series)) = self.series.get_index_mut(index) else { return Ok(()) };
         series.state.add(&line, &self.options.bounds);
         series.is_changed = true;
+        self.tags = line.tags.recycled();
         Ok(())
     }
 

@@ -1,6 +1,9 @@
 //! One line: `name:value|type`, then any of `|@rate`, `|#tags`, `|c:container`, `|Tseconds`.
 
-use super::{Refusal, tags::Tags};
+use super::{
+    Refusal,
+    tags::{Tags, cut},
+};
 
 /// What a container id is called among the tags, as the collector has it.
 const CONTAINER: &str = "container.id";
@@ -24,7 +27,7 @@ pub enum Type {
 }
 
 /// A line that is well formed.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Line<'a> {
     /// What is measured.
     pub name: &'a str,
@@ -57,19 +60,28 @@ impl<'a> Line<'a> {
     /// # Errors
     /// Why it can't be taken.
     pub fn parse(line: &'a [u8]) -> Result<Self, Refusal> {
+        Self::parse_into(line, Tags::default())
+    }
+
+    /// As [`Self::parse`], with memory for tags.
+    pub(super) fn parse_into(line: &'a [u8], tags: Tags<'a>) -> Result<Self, Refusal> {
         let text = str::from_utf8(line).map_err(|_| Refusal::Encoding)?;
-        let Some((head, rest)) = text.split_once('|') else { return Err(unlike_a_metric(text)) };
-        let Some((name, value)) = head.split_once(':') else { return Err(unlike_a_metric(text)) };
+        let (head, Some(rest)) = cut(text, b'|') else { return Err(unlike_a_metric(text)) };
+        let (name, Some(value)) = cut(head, b':') else { return Err(unlike_a_metric(text)) };
         if name.is_empty() || value.is_empty() {
             return Err(Refusal::Malformed("its name or its value is empty"));
         }
         if text.starts_with("_e{") {
             return Err(Refusal::Event);
         }
-        let mut parts = rest.split('|');
-        let kind = kind(parts.next().unwrap_or_default())?;
-        let mut line = Self { name, kind, weight: 1.0, tags: Tags::new(), value, first: Value::ZERO };
-        parts.try_for_each(|part| line.extend(part))?;
+        let (kind_text, mut rest) = cut(rest, b'|');
+        let kind = kind(kind_text)?;
+        let mut line = Self { name, kind, weight: 1.0, tags, value, first: Value::ZERO };
+        while let Some(parts) = rest {
+            let (part, others) = cut(parts, b'|');
+            line.extend(part)?;
+            rest = others;
+        }
         line.check_values()?;
         Ok(line)
     }
@@ -100,7 +112,7 @@ impl<'a> Line<'a> {
         if self.kind == Type::Set {
             return Ok(());
         }
-        let (first, others) = self.value.split_once(':').map_or((self.value, None), |(f, o)| (f, Some(o)));
+        let (first, others) = cut(self.value, b':');
         self.first = self.checked(first)?;
         others.map_or(Ok(()), |others| others.split(':').try_for_each(|text| self.checked(text).map(|_| ())))
     }
@@ -118,10 +130,10 @@ impl<'a> Line<'a> {
 
     /// The numbers of a line, in order; none of a set.
     pub fn values(&self) -> impl Iterator<Item = Value> {
-        let numbers = if self.kind == Type::Set { "" } else { self.value };
-        let others = numbers.split_once(':').map(|(_, others)| others.split(':').filter_map(Value::parse));
-        let first = (!numbers.is_empty()).then_some(self.first);
-        first.into_iter().chain(others.into_iter().flatten())
+        let has_numbers = self.kind != Type::Set;
+        let others = if has_numbers { cut(self.value, b':').1 } else { None };
+        let others = others.into_iter().flat_map(|others| others.split(':').filter_map(Value::parse));
+        has_numbers.then_some(self.first).into_iter().chain(others)
     }
 
     /// The member of a set.

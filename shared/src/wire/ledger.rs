@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 /// | `handed_out_records` | record kind | | records put into a page, repeats included |
 /// | `acked_records` | record kind | | records delivered |
 /// | `refused_requests` | record kind | `malformed`, `too_large`, `content_type`, `encoding`, `busy`, `timeout` | OTLP requests answered with an error |
-/// | `accepted_lines` | `statsd` | | lines added up |
+/// | `accepted_lines` | `statsd` | | lines added up, as of the latest interval |
 /// | `refused_lines` | `statsd` | a [`crate::statsd::Refusal`] | lines not taken, each on its own |
 /// | `dropped_datagrams` | `statsd` | `socket_full` | datagrams that the kernel had no room for, as of the latest interval |
 /// | `failed_readings` | `task`, `stats` | `status`, `invalid`, `timeout`, `unreachable`, `too_large` | metadata answers that cost a reading |

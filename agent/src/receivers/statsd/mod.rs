@@ -15,7 +15,7 @@ use std::{
 use log::{info, warn};
 pub use settings::{ADDRESS, StatsdSettings};
 use siphon_core::{
-    statsd::{Aggregator, Flush, Refusal, lines},
+    statsd::{Aggregator, Flush, Refusal},
     wire::Kind,
 };
 use tokio::time::{MissedTickBehavior, interval_at};
@@ -38,6 +38,8 @@ pub struct Statsd {
     datagrams: Datagrams,
     series: RefCell<Aggregator>,
     record_bytes: usize,
+    /// Lines that were added up and are not in the ledger yet, which is too slow for each of them.
+    taken: Cell<u64>,
     /// Datagrams that the kernel had dropped when it was last asked.
     dropped: Cell<u64>,
     /// One for each reason: a flood of one must not hide another.
@@ -56,6 +58,7 @@ impl Statsd {
             datagrams: Datagrams::new(socket)?,
             series: RefCell::new(Aggregator::new(settings.statsd.options(), now())),
             record_bytes: RECORD_BYTES.min(Spool::payload_limit(settings.spool_max_bytes)),
+            taken: Cell::default(),
             dropped: Cell::default(),
             refusal_logs: RefCell::default(),
         })
@@ -88,19 +91,15 @@ impl Statsd {
         });
         let dropped = self.datagrams.dropped();
         let since = dropped.saturating_sub(self.dropped.replace(dropped));
-        agent.ledger.borrow_mut().dropped_datagrams(Kind::Statsd, since);
+        let mut ledger = agent.ledger.borrow_mut();
+        ledger.accepted_lines(Kind::Statsd, self.taken.take());
+        ledger.dropped_datagrams(Kind::Statsd, since);
     }
 
     fn take(&self, agent: &Agent, datagram: &[u8], peer: SocketAddr) {
-        let mut series = self.series.borrow_mut();
-        let mut taken = 0;
-        for line in lines(datagram) {
-            match series.add(line) {
-                Ok(()) => taken += 1,
-                Err(refusal) => self.refuse(agent, refusal, line, peer),
-            }
-        }
-        agent.ledger.borrow_mut().accepted_lines(Kind::Statsd, taken);
+        let mut refused = |line: &[u8], refusal| self.refuse(agent, refusal, line, peer);
+        let taken = self.series.borrow_mut().add_all(datagram, &mut refused);
+        self.taken.set(self.taken.get() + taken);
     }
 
     fn refuse(&self, agent: &Agent, refusal: Refusal, line: &[u8], peer: SocketAddr) {
