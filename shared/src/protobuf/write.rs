@@ -104,3 +104,34 @@ pub(crate) fn varint(mut value: u64, out: &mut Vec<u8>) {
         out.push(low | 0x80);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_has_its_length_whatever_was_expected() {
+        for expected in [0, 127, 128, 1 << 14, 1 << 21] {
+            for length in [0, 1, 127, 128, 300, 1 << 14] {
+                let content = vec![7; length];
+                let mut out = b"before".to_vec();
+                let field = open(3, expected, &mut out);
+                out.extend_from_slice(&content);
+                close(&field, &mut out);
+                let mut want = b"before".to_vec();
+                bytes(3, &content, &mut want);
+                assert_eq!(out, want, "{expected} {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_signed_number_has_its_sign_in_the_lowest_bit() {
+        for (value, want) in [(0, 0), (-1, 1), (1, 2), (i32::MAX, u32::MAX - 1), (i32::MIN, u32::MAX)] {
+            let (mut out, mut expected) = (Vec::new(), vec![0x30]);
+            sint32(6, value, &mut out);
+            varint(want.into(), &mut expected);
+            assert_eq!(out, expected, "{value}");
+        }
+    }
+}

@@ -77,3 +77,55 @@ impl Buckets {
         write::close(&message, out);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn buckets(first: i64, counts: &[u64]) -> Buckets {
+        Buckets { first, counts: counts.into() }
+    }
+
+    #[test]
+    fn they_stretch_to_either_side_at_the_same_or_a_lower_resolution() {
+        for (bits, range, want) in [
+            (0, None, buckets(-3, &[1, 2, 4])),
+            (0, Some((-2, -1)), buckets(-3, &[1, 2, 4])),
+            (0, Some((-5, 0)), buckets(-5, &[0, 0, 1, 2, 4, 0])),
+            (1, None, buckets(-2, &[1, 6])),
+            (1, Some((0, 0)), buckets(-2, &[1, 6, 0])),
+            (63, None, buckets(-1, &[7])),
+        ] {
+            let mut stretched = buckets(-3, &[1, 2, 4]);
+            stretched.stretch(bits, range);
+            assert_eq!(stretched, want, "{bits} {range:?}");
+        }
+        let mut empty = Buckets::default();
+        empty.stretch(3, None);
+        assert_eq!((&empty, empty.range()), (&Buckets::default(), None));
+        empty.stretch(3, Some((7, 8)));
+        assert_eq!((empty.range(), empty.len()), (Some((7, 8)), 2));
+    }
+
+    #[test]
+    fn the_lowest_are_taken_out_with_what_is_empty_after_them() {
+        for (index, taken, left) in [
+            (i64::MIN, 0, buckets(-3, &[1, 0, 4])),
+            (-4, 0, buckets(-3, &[1, 0, 4])),
+            (-3, 1, buckets(-1, &[4])),
+            (-1, 5, buckets(0, &[])),
+            (i64::MAX, 5, buckets(0, &[])),
+        ] {
+            let mut rest = buckets(-3, &[1, 0, 4]);
+            assert_eq!((rest.take_through(index), rest), (taken, left), "{index}");
+        }
+    }
+
+    #[test]
+    fn counts_stop_at_the_largest_number() {
+        let mut full = buckets(0, &[u64::MAX - 1]);
+        full.add(0, 5);
+        full.add(1, 5);
+        assert_eq!(full, buckets(0, &[u64::MAX]));
+    }
+}

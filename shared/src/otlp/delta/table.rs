@@ -46,7 +46,7 @@ impl Table {
         Self { series: HashMap::default(), limits, bytes: 0, swept: Duration::ZERO }
     }
 
-    /// Adds a point to its series.
+    /// Adds a point to its series. What is dropped leaves the series as it was, and does not keep it from being forgotten.
     pub(super) fn add(
         &mut self,
         id: SeriesId,
@@ -140,5 +140,18 @@ impl Limits {
     /// What all series may take.
     const fn bytes(&self) -> usize {
         self.series.saturating_mul(AVERAGE_BYTES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In a table that has just grown more than half of the places are free, and each has one byte more.
+    #[test]
+    fn a_series_takes_no_more_than_is_counted_for_it() {
+        let place = size_of::<(SeriesId, Series)>() + 1;
+        let outside = size_of::<super::super::exponential::Total>();
+        assert!(place * 16 / 7 + outside + size_of::<usize>() <= SERIES_BYTES, "{place} {outside}");
     }
 }
