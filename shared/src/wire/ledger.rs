@@ -10,12 +10,14 @@ use serde::{Deserialize, Serialize};
 /// | event | kind | reason | counts |
 /// |---|---|---|---|
 /// | `accepted_records` | record kind | | records taken into the spool |
-/// | `accepted_items` | record kind | | ECS readings, metric data points, spans in them |
+/// | `accepted_items` | record kind | | ECS readings, metric data points, spans, scrapes in them |
 /// | `dropped_records` | record kind | `spool_full`, `too_large` | records lost before they were acknowledged |
 /// | `handed_out_records` | record kind | | records put into a page, repeats included |
 /// | `acked_records` | record kind | | records delivered |
 /// | `refused_requests` | record kind | `malformed`, `too_large`, `content_type`, `encoding`, `busy`, `timeout` | OTLP requests answered with an error |
 /// | `failed_readings` | `task`, `stats` | `status`, `invalid`, `timeout`, `unreachable`, `too_large` | metadata answers that cost a reading |
+/// | `failed_scrapes` | `scrapes` | `refused`, `broken`, `timeout`, `status`, `encoding`, `too_large`, `budget` | scrapes without a text |
+/// | `refused_targets` | `scrapes` | `too_many`, `label` | containers whose labels ask for scrapes that can't be |
 /// | `refused_pulls` | `pull`, `ack` | a [`super::RefusalCode`] | pulls and acks refused |
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {

@@ -10,7 +10,14 @@ use siphon_core::{
 };
 
 /// The events that mean a loss or a refusal. The others are read off what arrives.
-const EXPORTED: [&str; 4] = ["dropped_records", "refused_requests", "failed_readings", "refused_pulls"];
+const EXPORTED: [&str; 6] = [
+    "dropped_records",
+    "refused_requests",
+    "failed_readings",
+    "failed_scrapes",
+    "refused_targets",
+    "refused_pulls",
+];
 
 /// One series for each counter that is not zero, `siphon_agent_<event>_total`, at the agent's time.
 pub(super) fn batch(head: &PageHead, identity: Option<&Identity>, sets: &mut LabelSets) -> Batch {
