@@ -9,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use log::{error, info, warn};
 use siphon_core::{
+    scrapes::Sealed,
     units::UnixMillis,
     wire::{BootId, Kind},
 };
@@ -18,6 +19,7 @@ use crate::{
     ledger::{Ledger, Loss},
     logging::Throttle,
     net::Budget,
+    receivers::prometheus::Recorders,
     settings::Settings,
     spool::{Spool, Tally},
 };
@@ -45,6 +47,8 @@ pub struct Agent {
     pub stopping: Cell<bool>,
     /// Memory of OTLP bodies in flight.
     pub bodies: Rc<Budget>,
+    /// What is scraped and not yet in the spool.
+    pub scrapes: Recorders,
     /// Something was acknowledged.
     pub acked: Notify,
     loss_log: RefCell<Throttle>,
@@ -79,6 +83,7 @@ impl Agent {
             container: RefCell::default(),
             stopping: Cell::new(false),
             bodies: Rc::new(Budget::new(settings.otlp_max_body_bytes + SMALL_BODIES_BYTES)),
+            scrapes: Recorders::new(settings.scrape_memory_bytes),
             acked: Notify::new(),
             loss_log: RefCell::new(Throttle::new(Duration::from_secs(60))),
             settings,
@@ -113,6 +118,18 @@ impl Agent {
                 error!(kind = kind.name(), error:%; "record lost; raise SIPHON_SPOOL_MAX_BYTES");
             }
         }
+    }
+
+    /// Puts blocks of scrapes into the spool.
+    pub fn store_scrapes(&self, blocks: impl IntoIterator<Item = Sealed>) {
+        for Sealed { payload, scrapes } in blocks {
+            self.store(Kind::Scrapes, &payload, scrapes);
+        }
+    }
+
+    /// Puts all that was scraped into the spool.
+    pub fn seal_scrapes(&self) {
+        self.store_scrapes(self.scrapes.seal());
     }
 
     fn report_loss(&self, lost: &Tally) {

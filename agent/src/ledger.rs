@@ -4,7 +4,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use siphon_core::wire::{Count, Kind, RefusalCode};
 
-use crate::{receivers::metadata::Failure, spool::Tally};
+use crate::{
+    receivers::{metadata::Failure, prometheus},
+    spool::Tally,
+};
 
 /// Counters by event, kind and reason. All names are fixed, so that it can't grow.
 #[derive(Debug, Default)]
@@ -85,6 +88,16 @@ impl Ledger {
     /// An answer of the metadata endpoint (`task` or `stats`) cost a reading.
     pub fn failed_reading(&mut self, answer: &'static str, failure: &Failure) {
         self.add("failed_readings", answer, failure.reason(), 1);
+    }
+
+    /// A scrape gave no text.
+    pub fn failed_scrape(&mut self, failure: &prometheus::Failure) {
+        self.add("failed_scrapes", Kind::Scrapes.name(), failure.reason(), 1);
+    }
+
+    /// Containers whose labels ask for scrapes that can't be.
+    pub fn refused_targets(&mut self, reason: &'static str, count: u64) {
+        self.add("refused_targets", Kind::Scrapes.name(), reason, count);
     }
 
     /// A `pull` or an `ack` was refused.

@@ -41,7 +41,7 @@ use tokio::{
 
 use crate::{
     agent::Agent,
-    receivers::{Sockets, ecs},
+    receivers::{Sockets, ecs, prometheus},
     settings::{PULL_ADDRESS, Settings},
     shutdown::Signals,
 };
@@ -92,7 +92,9 @@ async fn serve(agent: Rc<Agent>, sockets: Sockets, pull: std::net::TcpListener) 
     servers.push(pull::serve(&agent, TcpListener::from_std(pull)?, closing));
     log_ready(&agent);
     let (stop_sampling, sampling) = watch::channel(false);
-    let sampler = spawn_local(sample(Rc::clone(&agent), sampling));
+    let scrapes = prometheus::scrape(Rc::clone(&agent), sampling.clone());
+    let samples = sample(Rc::clone(&agent), sampling);
+    let sampler = spawn_local(async { _ = tokio::join!(samples, scrapes) });
 
     let signal = signals.next().await;
     info!(signal, grace:? = agent.settings.grace; "stopping: taking the last reading, then serving until drained");

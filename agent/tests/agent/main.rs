@@ -9,8 +9,10 @@ mod puller;
 mod pulling;
 mod receiving;
 mod sampling;
+mod scraping;
 mod starting;
 mod stopping;
+mod target;
 
 use std::time::{Duration, Instant};
 

@@ -12,6 +12,7 @@ mod metadata;
 mod otlp_metrics;
 mod otlp_traces;
 mod remote_write;
+mod scrapes;
 mod seeds;
 mod sendable;
 mod wire;
@@ -30,13 +31,17 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "otlp-traces", run: otlp_traces::run, seeds: otlp_traces::seeds },
     Target { name: "otlp-metrics", run: otlp_metrics::run, seeds: otlp_metrics::seeds },
     Target { name: "task-metadata", run: metadata::task, seeds: metadata::task_seeds },
     Target { name: "task-stats", run: metadata::stats, seeds: metadata::stats_seeds },
     Target { name: "wire-page", run: wire::page, seeds: wire::page_seeds },
     Target { name: "wire-message", run: wire::message, seeds: wire::message_seeds },
+    Target { name: "exposition-text", run: scrapes::text, seeds: scrapes::text_seeds },
+    Target { name: "exposition-openmetrics", run: scrapes::open_metrics, seeds: scrapes::open_metrics_seeds },
+    Target { name: "scrapes-block", run: scrapes::block, seeds: scrapes::block_seeds },
+    Target { name: "scrapes-plain-block", run: scrapes::plain_block, seeds: scrapes::plain_block_seeds },
     Target { name: "remote-write", run: remote_write::run, seeds: remote_write::seeds },
 ];
 

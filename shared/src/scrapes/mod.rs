@@ -38,6 +38,9 @@ const MAX_TEXTS_BYTES: usize = 20 << 20;
 /// When the differences of a block are this long it is full.
 const FULL_BYTES: usize = 64 << 10;
 
+/// When its scrapes span so many milliseconds a block is full.
+const FULL_MS: i64 = 600_000;
+
 const VERSION: u8 = 1;
 
 /// What is scraped, as far as its series tell it.
@@ -167,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_full_by_its_scrapes_its_differences_or_its_texts() {
+    fn a_block_is_full_by_its_scrapes_its_differences_its_texts_or_its_time() {
         let full_after = |text: &dyn Fn(usize) -> String| {
             let mut recorder = Recorder::new(target());
             (1..100).find(|n| {
@@ -186,6 +189,12 @@ mod tests {
             recorder.is_full()
         });
         assert_eq!(texts, Some(5), "its texts");
+        recorder.seal();
+        let times = [0, FULL_MS - 1, FULL_MS].map(|at| {
+            recorder.add(scrape(&(1_000_000 + at, 0, None)));
+            recorder.is_full()
+        });
+        assert_eq!(times, [false, false, true]);
     }
 
     proptest! {

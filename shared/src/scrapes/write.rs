@@ -5,8 +5,8 @@ use std::io::Write;
 use flate2::{Compression, write::DeflateEncoder};
 
 use super::{
-    FAILED, FULL_BYTES, Format, GONE, MAX_SCRAPES, MAX_TEXT_BYTES, MAX_TEXTS_BYTES, OPEN_METRICS, Outcome,
-    Scrape, TEXT, Target, VERSION, difference, varint,
+    FAILED, FULL_BYTES, FULL_MS, Format, GONE, MAX_SCRAPES, MAX_TEXT_BYTES, MAX_TEXTS_BYTES, OPEN_METRICS,
+    Outcome, Scrape, TEXT, Target, VERSION, difference, varint,
 };
 
 /// The scrapes of one target since the last block, and what is needed to go on: the last text.
@@ -27,6 +27,7 @@ struct Open {
     scrapes: Vec<u8>,
     count: usize,
     texts_bytes: usize,
+    first_at: i64,
     last_at: i64,
 }
 
@@ -78,6 +79,7 @@ impl Recorder {
             open.count >= MAX_SCRAPES
                 || open.scrapes.len() >= FULL_BYTES
                 || open.texts_bytes > MAX_TEXTS_BYTES - MAX_TEXT_BYTES
+                || open.last_at.saturating_sub(open.first_at) >= FULL_MS
         })
     }
 
@@ -109,13 +111,14 @@ impl Open {
             None => deflated(&[&head]),
             Some((format, text)) => deflated(&[&head, &[byte(*format)], text]),
         };
-        Self { head, scrapes: Vec::new(), count: 0, texts_bytes: 0, last_at: 0 }
+        Self { head, scrapes: Vec::new(), count: 0, texts_bytes: 0, first_at: 0, last_at: 0 }
     }
 
     fn begin_scrape(&mut self, at: i64, duration_us: u64) {
         varint::put(varint::zigzag(at.wrapping_sub(self.last_at)), &mut self.scrapes);
         varint::put(duration_us, &mut self.scrapes);
         self.last_at = at;
+        self.first_at = if self.count == 0 { at } else { self.first_at };
         self.count += 1;
     }
 

@@ -137,7 +137,7 @@ impl KnownTarget {
             }
             let (metric, kind, family) = last.1;
             let of = Of { name, metric, kind, family, suffixes };
-            let known = self.known(sample, &of, sets).ok_or_else(|| SyntaxError {
+            let known = self.known(sample, &of, sets).ok_or(SyntaxError {
                 line: sample.line,
                 what: "a label name comes twice",
                 samples_before: resolved.series.len(),
