@@ -1,16 +1,17 @@
 //! Siphon's agent: the sidecar of a task. It samples the task, receives OTLP, buffers both as received, and hands them
 //! out to whoever proves the shared key. It needs no AWS credentials, makes no connection but to the task metadata
-//! endpoint, and translates nothing.
+//! endpoint and the targets that it is told to scrape, and translates nothing.
 //!
 //! ```text
 //!   application ── OTLP/HTTP ──► receivers::otlp_http ─┐
 //!                                                      ├─► spool ──► handout ──► pull ──► scrape (Lambda)
-//!   metadata endpoint ◄── GET ── receivers::ecs ───────┘      ▲                   │
-//!                                                             └────── ack ────────┘
+//!   metadata endpoint ◄── GET ── receivers::ecs ───────┤      ▲                   │
+//!   Prometheus targets ◄─ GET ── receivers::prometheus ┘      └────── ack ────────┘
 //! ```
 //!
 //! Everything runs on one thread. The memory ceiling follows from the settings: the spool, OTLP bodies in flight (one of
-//! the largest size and 1 MiB), one page (2 MiB, or one record), and at most 288 connections of 16 KiB and a little.
+//! the largest size and 1 MiB), one page (2 MiB, or one record), at most 288 connections of 16 KiB and a little, and, where
+//! there are targets, what scraping may take, with half a MiB while a block is deflated.
 
 pub mod agent;
 pub mod auth;

@@ -9,6 +9,7 @@ mod cpu_time;
 mod ecs_readings;
 mod otlp_metrics;
 mod otlp_traces;
+mod scrapes;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -17,6 +18,6 @@ use self::cpu_time::CpuTime;
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(CpuTime);
-    targets = otlp_metrics::bench, ecs_readings::bench, otlp_traces::bench
+    targets = otlp_metrics::bench, ecs_readings::bench, otlp_traces::bench, scrapes::bench
 }
 criterion_main!(benches);

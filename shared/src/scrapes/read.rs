@@ -107,6 +107,12 @@ impl Block {
         self.before.as_ref().map(|(format, text)| (&text[..], *format, !self.ended))
     }
 
+    /// Whether the target was never scraped before the block.
+    #[must_use]
+    pub const fn is_first(&self) -> bool {
+        self.before.is_none() && !self.ended
+    }
+
     /// The scrapes, in the order in which they were made.
     #[must_use]
     pub fn scrapes(&self) -> Scrapes<'_> {

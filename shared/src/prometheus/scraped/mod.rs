@@ -80,8 +80,8 @@ impl<'a> ScrapeTranslator<'a> {
         let block = Block::decode(payload)?;
         let (key, live) = ((block.target().clone(), Vec::new()), Live::default());
         let mut run = Run { translator: self, key, sets, live, out: Scraped::default() };
-        if let Some((text, format, is_alive)) = block.before() {
-            run.remember(format, text, is_alive);
+        if !block.is_first() {
+            run.remember(block.before());
         }
         let mut scrapes = block.scrapes();
         while let Some(scrape) = scrapes.next()? {
@@ -102,14 +102,17 @@ struct Run<'r, 'a> {
 }
 
 impl Run<'_, '_> {
-    /// Sees the series that were there before the block: nothing of them is sent.
-    fn remember(&mut self, format: Format, text: &[u8], is_alive: bool) {
-        let read = self.text(format, text, UnixMillis::default());
-        let known = known(self.translator, &self.key, self.sets);
-        self.live.report(known.report());
-        if read.is_err() || !is_alive {
+    /// Sees the series that were there before the block, by the last good text: nothing of them is sent.
+    fn remember(&mut self, before: Option<(&[u8], Format, bool)>) {
+        let lives = before.is_some_and(|(text, format, is_alive)| {
+            let read = self.text(format, text, UnixMillis::default());
+            read.is_ok() && is_alive
+        });
+        if !lives {
             self.live.fail();
         }
+        let known = known(self.translator, &self.key, self.sets);
+        self.live.report(known.report());
         self.live.take_stale();
         self.out = Scraped::default();
     }
@@ -178,7 +181,7 @@ impl Run<'_, '_> {
             Take::Duplicate => translation.count_drop(reason::DUPLICATE, 1),
             Take::Late => translation.count_drop(reason::OUT_OF_ORDER, 1),
         }
-        if let Some(exemplar) = sample.exemplar.filter(|_| series.counts)
+        if let Some(exemplar) = sample.exemplar.filter(|_| series.has_exemplars)
             && self.live.take_exemplar(series.id, exemplar.text)
         {
             translation.batch.push_exemplar(series.id, target::exemplar(&exemplar, at));

@@ -8,18 +8,16 @@ use super::{
     super::{
         common::{CommonLabels, PointLabels},
         filter::ResourceFilter,
-        names::{self, metric_name},
-        points::number_text,
         reason,
         resource::ResourceLabels,
     },
     TARGET_INFO,
-    family::{CREATED, family_of},
+    family::Of,
     report,
 };
 use crate::{
     ecs::Identity,
-    exposition::{self, Exposition, Family, Labels, Sample, SyntaxError},
+    exposition::{self, Exposition, Labels, Sample, SyntaxError},
     otlp::{AnyValue, KeyValue, Resource, Scope, Value},
     scrapes::Target,
     series::{Exemplar, Label, LabelSet, LabelSets, Metadata, MetricKind, SeriesId, Start, settled},
@@ -67,8 +65,8 @@ pub(super) enum Known {
 pub(super) struct Series {
     pub(super) id: SeriesId,
     /// It is of a counter or histogram.
-    pub(super) counts: bool,
-    point: usize,
+    pub(super) has_exemplars: bool,
+    point: Option<usize>,
 }
 
 /// The series of all samples of a text.
@@ -81,7 +79,7 @@ pub(super) struct Resolved {
 impl Resolved {
     /// When a sample's series began to count.
     pub(super) fn start(&self, series: Series, at: UnixMillis) -> Start {
-        let start = self.starts.get(&series.point).filter(|start| **start < at);
+        let start = series.point.and_then(|point| self.starts.get(&point)).filter(|start| **start < at);
         start.map_or(Start::UNKNOWN, |start| Start::at(*start))
     }
 }
@@ -129,15 +127,13 @@ impl KnownTarget {
     ) -> Result<Resolved, SyntaxError> {
         let mut resolved =
             Resolved { series: Vec::with_capacity(exposition.samples.len()), starts: HashMap::default() };
-        let mut last = ("", family_of(&exposition.families, ""));
+        let mut of = Of::find(&exposition.families, "");
         for sample in &exposition.samples {
             let name = exposition::metric(sample.series);
-            if last.0 != name {
-                last = (name, family_of(&exposition.families, name));
+            if of.name != name {
+                of = Of::find(&exposition.families, name);
             }
-            let (metric, kind, family) = last.1;
-            let of = Of { name, metric, kind, family, suffixes };
-            let known = self.known(sample, &of, sets).ok_or(SyntaxError {
+            let known = self.known(sample, &of, suffixes, sets).ok_or(SyntaxError {
                 line: sample.line,
                 what: "a label name comes twice",
                 samples_before: resolved.series.len(),
@@ -150,17 +146,23 @@ impl KnownTarget {
         Ok(resolved)
     }
 
-    fn known(&mut self, sample: &Sample<'_>, of: &Of<'_>, sets: &mut LabelSets) -> Option<Known> {
+    fn known(
+        &mut self,
+        sample: &Sample<'_>,
+        of: &Of<'_>,
+        suffixes: bool,
+        sets: &mut LabelSets,
+    ) -> Option<Known> {
         if let Some(known) = self.series.get(&of.kind).and_then(|series| series.get(sample.series)) {
             return Some(*known);
         }
-        let known = self.new_series(sample.series, of, sets)?;
+        let known = self.new_series(sample.series, of, suffixes, sets)?;
         self.series.entry(of.kind).or_default().insert(sample.series.into(), known);
         Some(known)
     }
 
     /// `None` if it has a label twice.
-    fn new_series(&mut self, text: &str, of: &Of<'_>, sets: &mut LabelSets) -> Option<Known> {
+    fn new_series(&mut self, text: &str, of: &Of<'_>, suffixes: bool, sets: &mut LabelSets) -> Option<Known> {
         let mut own: Vec<(&str, Cow<'_, str>)> = Labels::of(text).collect();
         let mut names = HashSet::from([crate::series::NAME]);
         if !own.iter().all(|(name, _)| names.insert(name)) {
@@ -170,8 +172,8 @@ impl KnownTarget {
             return Some(Known::Told);
         }
         let extra = of.take_bound(&mut own);
-        let point = self.point(of.metric, &own);
-        if of.counts_since() && of.name.ends_with(CREATED) {
+        let point = of.counts(extra.is_some()).then(|| self.point(of.metric, &own));
+        if let Some(point) = point.filter(|_| of.tells_start()) {
             return Some(Known::Created(point));
         }
         let own =
@@ -180,11 +182,11 @@ impl KnownTarget {
         let common = if is_scoped { &self.unscoped } else { &self.scoped };
         let given = own.iter().map(|(name, value)| (&**name, Cow::Borrowed(&**value)));
         let Some(labels) = common.with_own(given) else { return Some(Known::Dropped(reason::LABEL_NAME)) };
-        let Some(name) = of.series_name() else { return Some(Known::Dropped(reason::METRIC_NAME)) };
+        let Some(name) = of.series_name(suffixes) else { return Some(Known::Dropped(reason::METRIC_NAME)) };
         let labels = labels.of_series(&name, extra.as_ref().map(|(label, bound)| (*label, bound.as_str())));
         let metadata = self.metadata.entry(of.metric.into()).or_insert_with(|| of.metadata());
-        let counts = matches!(of.kind, MetricKind::Counter | MetricKind::Histogram);
-        Some(Known::Series(Series { id: sets.id_of(labels, metadata), counts, point }))
+        let has_exemplars = matches!(of.kind, MetricKind::Counter | MetricKind::Histogram);
+        Some(Known::Series(Series { id: sets.id_of(labels, metadata), has_exemplars, point }))
     }
 
     /// The point that a series of `metric` with these labels is of.
@@ -192,48 +194,6 @@ impl KnownTarget {
         let labels: LabelSet = own.iter().map(|(name, value)| (*name, &**value)).collect();
         let next = self.points.len();
         *self.points.entry(format!("{metric}{labels:?}")).or_insert(next)
-    }
-}
-
-/// What a sample is of.
-struct Of<'a> {
-    /// The sample's own name.
-    name: &'a str,
-    metric: &'a str,
-    kind: MetricKind,
-    family: Family<'a>,
-    suffixes: bool,
-}
-
-impl Of<'_> {
-    /// Takes out the label that tells a bucket or quantile: its number is written anew.
-    fn take_bound(&self, own: &mut Vec<(&str, Cow<'_, str>)>) -> Option<(&'static str, String)> {
-        let label = match self.kind {
-            MetricKind::Histogram => "le",
-            MetricKind::Summary => "quantile",
-            _ => return None,
-        };
-        let (_, text) = own.swap_remove(own.iter().position(|(name, _)| *name == label)?);
-        let bound = text.parse().map_or_else(|_| text.into_owned(), number_text);
-        Some((label, bound))
-    }
-
-    const fn counts_since(&self) -> bool {
-        matches!(self.kind, MetricKind::Counter | MetricKind::Histogram | MetricKind::Summary)
-    }
-
-    fn series_name(&self) -> Option<String> {
-        let kind = match self.kind {
-            MetricKind::Counter => names::Kind::Counter,
-            _ => names::Kind::Other,
-        };
-        metric_name(self.name, "", kind, self.suffixes)
-    }
-
-    fn metadata(&self) -> Arc<Metadata> {
-        let Family { help, unit, .. } = self.family;
-        let help = exposition::unescaped(help).into_owned();
-        Arc::new(Metadata { kind: self.kind, help, unit: unit.to_owned() })
     }
 }
 

@@ -156,6 +156,8 @@ fn labels_of_the_target_give_way_to_those_that_prometheus_gives() {
         ]
     );
     assert_eq!(one(Format::Text, "a{____=\"1\"} 1\n_ 1\n"), ["label_name: 1", "metric_name: 1"]);
+    let created = "# TYPE jobs_created counter\njobs_created 1\n";
+    assert_eq!(one(Format::Text, created), ["jobs_created_total{} 1@1000"], "a metric of that name");
 }
 
 #[test]
@@ -212,6 +214,10 @@ fn all_series_end_once_when_a_target_fails_or_goes() {
     for name in ["up", "scrape_duration_seconds", "target_info"] {
         assert_eq!(reported(&gone, name), [-1.0], "{name}");
     }
+    let mut never_up = Recorder::new(target());
+    sealed(&mut never_up, 1, &[None]);
+    never_up.add(Scrape { at: UnixMillis(9), duration_us: 0, outcome: Outcome::Gone });
+    assert_eq!(reported(&never_up.seal().unwrap().payload, "up"), [-1.0]);
 }
 
 #[test]
