@@ -9,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use log::{error, info, warn};
 use siphon_core::{
+    scrapes::Sealed,
     statsd::Flush,
     units::UnixMillis,
     wire::{BootId, Count, Kind},
@@ -20,7 +21,7 @@ use crate::{
     ledger::{Ledger, Loss},
     logging::Throttle,
     net::Budget,
-    receivers::statsd::Statsd,
+    receivers::{prometheus::Recorders, statsd::Statsd},
     settings::Settings,
     spool::{Spool, Tally},
 };
@@ -48,6 +49,8 @@ pub struct Agent {
     pub stopping: Cell<bool>,
     /// Memory of OTLP bodies in flight.
     pub bodies: Rc<Budget>,
+    /// What is scraped and not yet in the spool.
+    pub scrapes: Recorders,
     /// Something was acknowledged.
     pub acked: Notify,
     /// The receiver that adds up before it stores, if it is on.
@@ -85,6 +88,7 @@ impl Agent {
             container: RefCell::default(),
             stopping: Cell::new(false),
             bodies: Rc::new(Budget::new(settings.otlp_max_body_bytes + SMALL_BODIES_BYTES)),
+            scrapes: Recorders::new(settings.scrape_memory_bytes),
             acked: Notify::new(),
             statsd: OnceCell::new(),
             deltas: Deltas::new(settings.delta, seed),
@@ -140,6 +144,18 @@ impl Agent {
         if points > 0 {
             self.store(Kind::OtlpMetrics, &made.request, points);
         }
+    }
+
+    /// Puts blocks of scrapes into the spool.
+    pub fn store_scrapes(&self, blocks: impl IntoIterator<Item = Sealed>) {
+        for Sealed { payload, scrapes } in blocks {
+            self.store(Kind::Scrapes, &payload, scrapes);
+        }
+    }
+
+    /// Puts all that was scraped into the spool.
+    pub fn seal_scrapes(&self) {
+        self.store_scrapes(self.scrapes.seal());
     }
 
     fn report_loss(&self, lost: &Tally) {

@@ -64,6 +64,7 @@ impl Handout {
         let place = Arc::clone(&self.place).try_acquire_owned().map_err(|_| {
             refusal(RefusalCode::Busy, "the page before this one is still being sent; try again".to_owned())
         })?;
+        self.agent.seal_scrapes();
         let (bytes, records) = self.page(&task, request.max_bytes)?;
         if records > 0 {
             lease.grant(request.lease, Duration::from_millis(request.lease_ms), now);

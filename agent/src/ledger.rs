@@ -8,7 +8,7 @@ use siphon_core::{
 };
 
 use crate::{
-    receivers::metadata::Failure,
+    receivers::{metadata::Failure, prometheus},
     spool::{Spool, Tally},
 };
 
@@ -113,6 +113,16 @@ impl Ledger {
     /// An answer of the metadata endpoint (`task` or `stats`) cost a reading.
     pub fn failed_reading(&mut self, answer: &'static str, failure: &Failure) {
         self.add("failed_readings", answer, failure.reason(), 1);
+    }
+
+    /// A scrape gave no text.
+    pub fn failed_scrape(&mut self, failure: &prometheus::Failure) {
+        self.add("failed_scrapes", Kind::Scrapes.name(), failure.reason(), 1);
+    }
+
+    /// Containers whose labels ask for scrapes that can't be.
+    pub fn refused_targets(&mut self, reason: &'static str, count: u64) {
+        self.add("refused_targets", Kind::Scrapes.name(), reason, count);
     }
 
     /// A `pull` or an `ack` was refused.

@@ -1,19 +1,20 @@
 //! Siphon's agent: the sidecar of a task. It samples the task, receives OTLP, buffers both as received, adds StatsD up, and
 //! hands all out to whoever proves the shared key. It needs no AWS credentials, makes no connection but to the task metadata
-//! endpoint, and translates nothing; of metrics it decodes delta points alone, to store what they add up to.
+//! endpoint and the targets that it is told to scrape, and translates nothing; of metrics it decodes delta points alone, to store what they add up to.
 //!
 //! ```text
 //!   application ── OTLP/HTTP ──► receivers::otlp_http ─┐
 //!               ── StatsD ─────► receivers::statsd ────┤
 //!                                                      ├─► spool ──► handout ──► pull ──► scrape (Lambda)
-//!   metadata endpoint ◄── GET ── receivers::ecs ───────┘      ▲                   │
-//!                                                             └────── ack ────────┘
+//!   metadata endpoint ◄── GET ── receivers::ecs ───────┤      ▲                   │
+//!   Prometheus targets ◄─ GET ── receivers::prometheus ┘      └────── ack ────────┘
 //! ```
 //!
 //! Everything runs on one thread. The memory ceiling follows from the settings: the spool, OTLP bodies in flight (one of
 //! the largest size and 1 MiB) and one more of the largest size while its delta points are added up, delta series (512 bytes
 //! each on average), StatsD's series (0.3 KB each as a rule, see `docs/statsd.md`), one page (2 MiB, or one record), and at
-//! most 288 connections of 16 KiB and a little.
+//! most 288 connections of 16 KiB and a little; and, where there are targets, what scraping may take, with half a MiB while
+//! a block is deflated.
 
 pub mod agent;
 pub mod auth;
@@ -46,7 +47,7 @@ use tokio::{
 
 use crate::{
     agent::Agent,
-    receivers::{Sockets, ecs},
+    receivers::{Sockets, ecs, prometheus},
     settings::{PULL_ADDRESS, Settings},
     shutdown::Signals,
 };
@@ -99,7 +100,9 @@ async fn serve(agent: Rc<Agent>, sockets: Sockets, pull: std::net::TcpListener) 
     servers.push(pull::serve(&agent, TcpListener::from_std(pull)?, closing));
     log_ready(&agent);
     let (stop_sampling, sampling) = watch::channel(false);
-    let sampler = spawn_local(sample(Rc::clone(&agent), sampling));
+    let scrapes = prometheus::scrape(Rc::clone(&agent), sampling.clone());
+    let samples = sample(Rc::clone(&agent), sampling);
+    let sampler = spawn_local(async { _ = tokio::join!(samples, scrapes) });
 
     let signal = signals.next().await;
     info!(signal, grace:? = agent.settings.grace; "stopping: taking the last reading, then serving until drained");

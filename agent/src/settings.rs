@@ -8,7 +8,8 @@ use std::{
 use log::LevelFilter;
 use siphon_core::{
     otlp::delta,
-    settings::{Accepted, SettingErrors, Settings as Reader, duration, parsed, whole},
+    scrapes::MAX_TEXT_BYTES,
+    settings::{Accepted, SettingErrors, Settings as Reader, duration, flag, parsed, whole},
     wire::{DEFAULT_PORT, signature::Key},
 };
 
@@ -16,6 +17,7 @@ use crate::{
     logging::Format,
     receivers::{
         metadata::{Endpoint, EndpointError},
+        prometheus,
         statsd::StatsdSettings,
     },
     spool::Spool,
@@ -30,6 +32,10 @@ pub const PULL_ADDRESS: &str = "SIPHON_PULL_ADDRESS";
 pub const OTLP_HTTP_ADDRESS: &str = "SIPHON_OTLP_HTTP_ADDRESS";
 /// The setting that says where the agent tells its own metrics.
 pub const METRICS_ADDRESS: &str = "SIPHON_METRICS_ADDRESS";
+/// The setting that says which Prometheus targets are scraped.
+const SCRAPE_TARGETS: &str = "SIPHON_SCRAPE_TARGETS";
+/// The setting that says how many targets there may be.
+const SCRAPE_MAX_TARGETS: &str = "SIPHON_SCRAPE_MAX_TARGETS";
 /// The setting, made by ECS, that says where the metadata endpoint is.
 pub const METADATA_URI: &str = "ECS_CONTAINER_METADATA_URI_V4";
 
@@ -51,6 +57,16 @@ pub struct Settings {
     /// Series of delta metrics that are accumulated, and for how long without a point; none: delta metrics are kept as
     /// they come. `SIPHON_DELTA_MAX_SERIES`, `SIPHON_DELTA_EXPIRY`.
     pub delta: Option<delta::Limits>,
+    /// Which Prometheus targets are scraped. `SIPHON_SCRAPE_TARGETS`, and `AWS_PROMETHEUS_SCRAPING_ENDPOINT` as for ADOT.
+    pub scrape_targets: Vec<prometheus::Target>,
+    /// Whether containers' labels name more. `SIPHON_SCRAPE_DOCKER_LABELS`.
+    pub scrape_docker_labels: bool,
+    /// How many targets there may be. `SIPHON_SCRAPE_MAX_TARGETS`.
+    pub scrape_max_targets: usize,
+    /// The largest text of a target, decompressed. `SIPHON_SCRAPE_MAX_BODY_BYTES`.
+    pub scrape_max_body_bytes: usize,
+    /// The latest texts of all targets, texts on their way, and open blocks, together. `SIPHON_SCRAPE_MEMORY_BYTES`.
+    pub scrape_memory_bytes: usize,
     /// Where pulls and health checks are answered. `SIPHON_PULL_ADDRESS`.
     pub pull_address: SocketAddr,
     /// How long to serve on after SIGTERM. `SIPHON_GRACE`.
@@ -94,6 +110,12 @@ impl Settings {
         let otlp_http_address = read_receiver(&mut read, OTLP_HTTP_ADDRESS, host, 4318);
         let statsd = StatsdSettings::read(&mut read, host);
         let delta = read_delta(&mut read);
+        let scrape_max_targets = read.read(SCRAPE_MAX_TARGETS, 16, whole(1..=64));
+        let scrape_targets = read_scrape_targets(&mut read, scrape_max_targets);
+        let scrape_docker_labels = read.read("SIPHON_SCRAPE_DOCKER_LABELS", false, flag);
+        let scrape_max_body_bytes =
+            read.read("SIPHON_SCRAPE_MAX_BODY_BYTES", 1 << 20, whole(1 << 10..=MAX_TEXT_BYTES));
+        let scrape_memory_bytes = read.read("SIPHON_SCRAPE_MEMORY_BYTES", 4 << 20, whole(64 << 10..=1 << 30));
         let pull_address = read_address(&mut read, PULL_ADDRESS, DEFAULT_PULL_ADDRESS);
         let grace =
             read.read("SIPHON_GRACE", Duration::from_secs(25), duration(Duration::from_millis(1)..=HOUR));
@@ -116,6 +138,11 @@ impl Settings {
             otlp_max_body_bytes: otlp_max_body_bytes.min(Spool::payload_limit(spool_max_bytes)),
             statsd,
             delta,
+            scrape_targets,
+            scrape_docker_labels,
+            scrape_max_targets,
+            scrape_max_body_bytes,
+            scrape_memory_bytes,
             pull_address,
             grace,
             log_level,
@@ -153,6 +180,30 @@ fn read_delta(read: &mut Reader<impl Fn(&str) -> Option<String>>) -> Option<delt
     let series = read.read("SIPHON_DELTA_MAX_SERIES", 2_000, whole(0..=100_000));
     let expiry = read.read("SIPHON_DELTA_EXPIRY", HOUR, duration(Duration::from_secs(1)..=24 * 7 * HOUR));
     (series > 0).then_some(delta::Limits { series, expiry })
+}
+
+/// The targets of both settings, which may be as many as `max`.
+fn read_scrape_targets(
+    read: &mut Reader<impl Fn(&str) -> Option<String>>,
+    max: usize,
+) -> Vec<prometheus::Target> {
+    let mut targets = read.read(SCRAPE_TARGETS, Vec::new(), prometheus::list);
+    if let Some(target) = read.optional("AWS_PROMETHEUS_SCRAPING_ENDPOINT", prometheus::endpoint) {
+        if targets.iter().any(|other| other.key() == target.key()) {
+            let why =
+                "names the target of AWS_PROMETHEUS_SCRAPING_ENDPOINT too: give it a job, or leave one out";
+            read.refuse(SCRAPE_TARGETS, why.to_owned());
+        }
+        targets.push(target);
+    }
+    if targets.len() > max {
+        let why = format!(
+            "accepted: as many targets as {SCRAPE_MAX_TARGETS} says, {max}; there are {}",
+            targets.len()
+        );
+        read.refuse(SCRAPE_TARGETS, why);
+    }
+    targets
 }
 
 fn read_address(
@@ -196,6 +247,18 @@ mod tests {
     }
 
     #[test]
+    fn targets_of_both_settings_are_scraped_as_many_as_there_may_be() {
+        let list = (SCRAPE_TARGETS, "http://127.0.0.1:1,http://127.0.0.1:2");
+        let adot = |endpoint| ("AWS_PROMETHEUS_SCRAPING_ENDPOINT", endpoint);
+        assert_eq!(read(&[KEY, list, adot("127.0.0.1:3")]).unwrap().scrape_targets.len(), 3);
+        let error = read(&[KEY, list, adot("127.0.0.1:2")]).unwrap_err().to_string();
+        assert!(error.contains("SIPHON_SCRAPE_TARGETS: names the target of AWS_"), "{error}");
+        let error =
+            read(&[KEY, list, adot("127.0.0.1:3"), (SCRAPE_MAX_TARGETS, "2")]).unwrap_err().to_string();
+        assert!(error.contains("SIPHON_SCRAPE_MAX_TARGETS says, 2; there are 3"), "{error}");
+    }
+
+    #[test]
     fn a_body_never_exceeds_what_a_share_holds() {
         assert_eq!(read(&[KEY]).unwrap().otlp_max_body_bytes, 4_194_304 - 21);
         let small = [KEY, ("SIPHON_SPOOL_MAX_BYTES", "65536")];
@@ -226,6 +289,12 @@ mod tests {
             "SIPHON_STATSD_EXPIRY",
             "SIPHON_DELTA_MAX_SERIES",
             "SIPHON_DELTA_EXPIRY",
+            "SIPHON_SCRAPE_TARGETS",
+            "AWS_PROMETHEUS_SCRAPING_ENDPOINT",
+            "SIPHON_SCRAPE_DOCKER_LABELS",
+            "SIPHON_SCRAPE_MAX_TARGETS",
+            "SIPHON_SCRAPE_MAX_BODY_BYTES",
+            "SIPHON_SCRAPE_MEMORY_BYTES",
             "SIPHON_PULL_ADDRESS",
             "SIPHON_GRACE",
             "SIPHON_LOG_LEVEL",
@@ -233,11 +302,11 @@ mod tests {
             "SIPHON_METRICS_ADDRESS",
             "ECS_CONTAINER_METADATA_URI_V4",
         ];
-        let error = read(&names.map(|name| (name, "nonsense"))).unwrap_err().to_string();
+        let error = read(&names.map(|name| (name, "no/sense"))).unwrap_err().to_string();
         for name in names {
             assert!(error.contains(&format!("\n  {name}: accepted: ")), "{name}: {error}");
         }
         let count = format!("{} setting(s) refused", names.len());
-        assert!(error.starts_with(&count) && !error.contains("nonsense"), "{error}");
+        assert!(error.starts_with(&count) && !error.contains("no/sense"), "{error}");
     }
 }

@@ -18,10 +18,12 @@
 pub mod amp;
 pub mod ecs;
 pub mod emf;
+pub mod exposition;
 pub mod otlp;
 pub mod prometheus;
 mod protobuf;
 pub mod remote_write;
+pub mod scrapes;
 pub mod series;
 pub mod settings;
 pub mod shard;

@@ -26,6 +26,15 @@ impl Prometheus {
     /// If it does not become ready.
     #[must_use]
     pub fn start() -> Option<Self> {
+        Self::scraping("")
+    }
+
+    /// As [`Self::start`], and it scrapes by itself what `scrape_configs`, a list in YAML, says.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn scraping(scrape_configs: &str) -> Option<Self> {
         let path = env::var_os("PATH").unwrap_or_default();
         let Some(program) = env::split_paths(&path).map(|dir| dir.join("prometheus")).find(|p| p.is_file())
         else {
@@ -36,7 +45,10 @@ impl Prometheus {
         let config = data.path().join("prometheus.yml");
         fs::write(
             &config,
-            "storage: {tsdb: {out_of_order_time_window: 30m}, exemplars: {max_exemplars: 1000}}\n",
+            format!(
+                "storage: {{tsdb: {{out_of_order_time_window: 30m}}, exemplars: {{max_exemplars: 1000}}}}\n\
+                 scrape_configs: [{scrape_configs}]\n"
+            ),
         )
         .unwrap();
         let address = format!("127.0.0.1:{}", free_port());

@@ -1,6 +1,7 @@
-//! What the two listening sockets share: connections with limits, bodies with limits, plain answers.
+//! What the listening sockets share: connections with limits, bodies with limits, plain answers; and how others are asked.
 
 mod body;
+pub mod client;
 mod server;
 pub mod udp;
 

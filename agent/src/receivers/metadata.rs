@@ -9,11 +9,12 @@ use std::{
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
+use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::{net::TcpStream, time::Instant};
+use tokio::time::Instant;
+
+use crate::net::client::{self, Unreachable};
 
 /// No answer is read further. A three-container task's is about 12 KB.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
@@ -125,37 +126,33 @@ impl Endpoint {
         tokio::time::timeout_at(deadline, self.exchange(path)).await.unwrap_or(Err(Failure::Timeout))
     }
 
-    /// One request on a connection of its own. Dropping the future closes it.
     async fn exchange(&self, path: &str) -> Result<Vec<u8>, Failure> {
-        let stream = TcpStream::connect(&self.address).await.map_err(unreachable)?;
-        let (mut sender, connection) =
-            http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
         let request = Request::get(format!("{}{path}", self.path))
             .header(header::HOST, &self.authority)
             .header(header::ACCEPT, "application/json")
             .header(header::CONNECTION, "close")
             .body(Empty::<Bytes>::new())
-            .map_err(unreachable)?;
-        let answer = async {
-            let response = sender.send_request(request).await.map_err(unreachable)?;
+            .map_err(|error| Failure::Unreachable(error.to_string()))?;
+        client::exchange(&self.address, request, async |response| {
             if response.status() != StatusCode::OK {
                 return Err(Failure::Status(response.status().as_u16()));
             }
             whole(response.into_body()).await
-        };
-        let mut answer = std::pin::pin!(answer);
-        tokio::select! {
-            answer = &mut answer => answer,
-            // What the connection has read before its end is still to be taken.
-            _ = connection => answer.await,
-        }
+        })
+        .await
+    }
+}
+
+impl From<Unreachable> for Failure {
+    fn from(unreachable: Unreachable) -> Self {
+        Self::Unreachable(unreachable.to_string())
     }
 }
 
 async fn whole(mut body: Incoming) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(unreachable)?;
+        let frame = frame.map_err(Unreachable::Broken)?;
         let data = frame.data_ref().map_or(&[][..], |data| &data[..]);
         if bytes.len() + data.len() > MAX_ANSWER_BYTES {
             return Err(Failure::TooLarge);
@@ -163,11 +160,6 @@ async fn whole(mut body: Incoming) -> Result<Vec<u8>, Failure> {
         bytes.extend_from_slice(data);
     }
     Ok(bytes)
-}
-
-fn unreachable(error: impl std::error::Error) -> Failure {
-    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-    Failure::Unreachable(format!("{error}{cause}"))
 }
 
 /// The members of a JSON object, which `body` must be, whole and with nothing after it.

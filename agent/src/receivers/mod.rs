@@ -3,6 +3,7 @@
 pub mod ecs;
 pub mod metadata;
 pub mod otlp_http;
+pub mod prometheus;
 pub mod statsd;
 
 use std::{

@@ -10,9 +10,11 @@ mod puller;
 mod pulling;
 mod receiving;
 mod sampling;
+mod scraping;
 mod starting;
 mod statsd;
 mod stopping;
+mod target;
 
 use std::time::{Duration, Instant};
 

@@ -10,6 +10,7 @@ mod ecs_readings;
 mod otlp_delta;
 mod otlp_metrics;
 mod otlp_traces;
+mod scrapes;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -18,6 +19,6 @@ use self::cpu_time::CpuTime;
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(CpuTime);
-    targets = otlp_metrics::bench, otlp_delta::bench, ecs_readings::bench, otlp_traces::bench
+    targets = otlp_metrics::bench, otlp_delta::bench, ecs_readings::bench, otlp_traces::bench, scrapes::bench
 }
 criterion_main!(benches);

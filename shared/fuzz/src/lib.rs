@@ -13,6 +13,7 @@ mod otlp_delta;
 mod otlp_metrics;
 mod otlp_traces;
 mod remote_write;
+mod scrapes;
 mod seeds;
 mod sendable;
 mod statsd;
@@ -32,7 +33,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "otlp-traces", run: otlp_traces::run, seeds: otlp_traces::seeds },
     Target { name: "otlp-metrics", run: otlp_metrics::run, seeds: otlp_metrics::seeds },
     Target { name: "otlp-delta", run: otlp_delta::run, seeds: otlp_delta::seeds },
@@ -41,6 +42,10 @@ pub const TARGETS: [Target; 8] = [
     Target { name: "statsd", run: statsd::run, seeds: statsd::seeds },
     Target { name: "wire-page", run: wire::page, seeds: wire::page_seeds },
     Target { name: "wire-message", run: wire::message, seeds: wire::message_seeds },
+    Target { name: "exposition-text", run: scrapes::text, seeds: scrapes::text_seeds },
+    Target { name: "exposition-openmetrics", run: scrapes::open_metrics, seeds: scrapes::open_metrics_seeds },
+    Target { name: "scrapes-block", run: scrapes::block, seeds: scrapes::block_seeds },
+    Target { name: "scrapes-plain-block", run: scrapes::plain_block, seeds: scrapes::plain_block_seeds },
     Target { name: "remote-write", run: remote_write::run, seeds: remote_write::seeds },
 ];
 

@@ -1,6 +1,6 @@
 //! The labels that all points of a scope have in common, and how a point's own come to them.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{
     attributes::{Attribute, Pair, joined, text, text_of},
@@ -35,28 +35,38 @@ impl CommonLabels {
         Self { fixed: Base::new(fixed().collect()), all: Base::new(all), resource }
     }
 
-    /// The labels of a point with these attributes, or `None` where a key makes no label name.
-    ///
-    /// A resource's attribute replaces a point's own of the same key, the first where a point repeats itself. Keys that
-    /// make one label name are joined in their order, wherever they come from.
+    /// The labels of a point with these attributes; see [`Self::with_own`].
     pub(super) fn of_point<'a>(
         &'a self,
         mut attributes: Repeated<'a>,
     ) -> Result<Option<PointLabels<'a>>, Malformed> {
-        let mut own: Vec<Attribute<'a>> = Vec::new();
-        let mut replaced: Vec<&str> = Vec::new();
+        let mut given = Vec::new();
         while let Some(fields) = attributes.next()? {
             let attribute = KeyValue::read(fields)?;
-            let value = text_of(&attribute)?;
-            if self.resource.has_key(attribute.key) && !replaced.contains(&attribute.key) {
-                replaced.push(attribute.key);
+            given.push((attribute.key, text_of(&attribute)?));
+        }
+        Ok(self.with_own(given))
+    }
+
+    /// The labels of a point with these attributes, or `None` where a key makes no label name.
+    ///
+    /// A resource's attribute replaces a point's own of the same key, the first where a point repeats itself. Keys that
+    /// make one label name are joined in their order, wherever they come from.
+    pub(super) fn with_own<'a>(
+        &'a self,
+        attributes: impl IntoIterator<Item = (&'a str, Cow<'a, str>)>,
+    ) -> Option<PointLabels<'a>> {
+        let mut own: Vec<Attribute<'a>> = Vec::new();
+        let mut replaced: Vec<&str> = Vec::new();
+        for (key, value) in attributes {
+            if self.resource.has_key(key) && !replaced.contains(&key) {
+                replaced.push(key);
                 continue;
             }
             if value.is_empty() {
                 continue;
             }
-            let Some(label) = label_name(attribute.key) else { return Ok(None) };
-            own.push(Attribute { key: attribute.key.into(), label, value });
+            own.push(Attribute { key: key.into(), label: label_name(key)?, value });
         }
         let mut common = &self.all;
         if own.iter().any(|a| self.resource.has_label(&a.label)) {
@@ -66,7 +76,7 @@ impl CommonLabels {
         own.sort_by(|a, b| a.key.cmp(&b.key));
         let mut own = joined(own);
         own.retain(|(name, _)| !self.fixed.has(name));
-        Ok(Some(PointLabels { own, common }))
+        Some(PointLabels { own, common })
     }
 }
 

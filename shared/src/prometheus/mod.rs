@@ -26,12 +26,14 @@ mod labels;
 pub(crate) mod names;
 mod points;
 mod resource;
+mod scraped;
 #[cfg(test)]
 pub(crate) mod testing;
 mod translator;
 
 pub use filter::ResourceFilter;
 pub(crate) use filter::is_curated_label;
+pub use scraped::{ScrapeTranslator, Scraped, UnreadableScrape};
 pub use translator::Translator;
 
 use crate::series::Batch;
@@ -81,6 +83,12 @@ pub mod reason {
     pub const LABEL_NAME: &str = "label_name";
     /// An exponential histogram is coarser than native histograms can be.
     pub const EXPONENTIAL_SCALE: &str = "exponential_scale";
+    /// A scraped text has a line that is none; counted as one sample: nobody knows how many there would have been.
+    pub const EXPOSITION: &str = "exposition";
+    /// A scraped text has a series twice for one time, with different values. The first one counts.
+    pub const DUPLICATE: &str = "duplicate_sample";
+    /// A scraped text gives a sample an earlier time than it gave the last one of the series.
+    pub const OUT_OF_ORDER: &str = "out_of_order";
 }
 
 impl Translation {

@@ -66,7 +66,7 @@ pub(super) fn shown_with(options: &Options, request: &[u8]) -> Vec<String> {
     series.collect::<Vec<_>>().into_iter().chain(dropped).collect()
 }
 
-fn shown_series(series: Series<'_>, labels: &LabelSet) -> String {
+pub(super) fn shown_series(series: Series<'_>, labels: &LabelSet) -> String {
     let others = labels.iter().filter(|(name, _)| *name != NAME);
     let others: Vec<_> = others.map(|(name, value)| format!("{name}={value}")).collect();
     let value = |v: f64| if v.to_bits() == STALE.to_bits() { "stale".to_owned() } else { v.to_string() };

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// | event | kind | reason | counts |
 /// |---|---|---|---|
 /// | `accepted_records` | record kind | | records taken into the spool |
-/// | `accepted_items` | record kind | | ECS readings, metric data points, spans in them |
+/// | `accepted_items` | record kind | | ECS readings, metric data points, spans, scrapes in them |
 /// | `dropped_records` | record kind | `spool_full`, `too_large` | records lost before they were acknowledged |
 /// | `buffered_records` | record kind | | records in the spool |
 /// | `buffered_bytes` | `metrics`, `traces` | | bytes that a share of the spool holds |
@@ -23,6 +23,8 @@ use serde::{Deserialize, Serialize};
 /// | `refused_lines` | `statsd` | a [`crate::statsd::Refusal`] | lines not taken, each on its own |
 /// | `dropped_datagrams` | `statsd` | `socket_full` | datagrams that the kernel had no room for, as of the latest interval |
 /// | `failed_readings` | `task`, `stats` | `status`, `invalid`, `timeout`, `unreachable`, `too_large` | metadata answers that cost a reading |
+/// | `failed_scrapes` | `scrapes` | `refused`, `broken`, `timeout`, `status`, `encoding`, `too_large`, `budget` | scrapes without a text |
+/// | `refused_targets` | `scrapes` | `too_many`, `label` | containers whose labels ask for scrapes that can't be |
 /// | `refused_pulls` | `pull`, `ack` | a [`super::RefusalCode`] | pulls and acks refused |
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {

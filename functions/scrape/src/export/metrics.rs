@@ -3,7 +3,7 @@
 use siphon_core::{
     amp::{Limiter, Loss},
     ecs,
-    prometheus::{self, Translation},
+    prometheus::{self, ScrapeTranslator, Translation},
     remote_write::{Limits, Packer, Request, Version, Weight},
     series::{Batch, Ends, LabelSets},
     wire::{Kind, Reading, Record, Share},
@@ -56,6 +56,7 @@ struct Translated {
 struct Translators<'a> {
     ecs: ecs::Translator,
     otlp: prometheus::Translator<'a>,
+    scrapes: ScrapeTranslator<'a>,
     limiter: Option<Limiter>,
     sets: LabelSets,
     /// Only of a stopping agent: series are not worth remembering before.
@@ -68,6 +69,7 @@ impl<'a> Translators<'a> {
             ends: export.page.head.stopping.then_some(ends),
             ecs: ecs::Translator::new(&export.options.ecs),
             otlp: prometheus::Translator::new(&export.options.prometheus, export.identity.as_ref()),
+            scrapes: ScrapeTranslator::new(&export.options.prometheus, export.identity.as_ref()),
             limiter,
             sets: LabelSets::default(),
         }
@@ -119,7 +121,15 @@ impl<'a> Translators<'a> {
                 self.ecs.translate(&reading, record.arrived, &mut self.sets)?
             }
             Kind::OtlpMetrics | Kind::Statsd => self.otlp.translate(&record.payload, &mut self.sets)?,
-            Kind::Scrapes | Kind::OtlpTraces | Kind::XraySegment => Translation::default(),
+            Kind::Scrapes => {
+                let scraped = self.scrapes.translate(&record.payload, &mut self.sets)?;
+                // One line a block: what can't be read is so at every scrape.
+                if let Some(error) = scraped.unreadable.first() {
+                    tracing::warn!(%error, scrapes = scraped.unreadable.len(), "a scraped text can't be read");
+                }
+                scraped.translation
+            }
+            Kind::OtlpTraces | Kind::XraySegment => Translation::default(),
         };
         for drop in translation.dropped {
             dropped.add(drop.reason, drop.points);

@@ -9,5 +9,6 @@
 mod draining;
 mod ending;
 mod limits;
+mod scraping;
 mod traces;
 mod world;

@@ -1,0 +1,120 @@
+//! Scrapes Prometheus targets of the task, and keeps what they answer as it is, but for what repeats itself
+//! ([`siphon_core::scrapes`]).
+//!
+//! ```text
+//!   settings ───────────► targets ─► one task a target: fetch ─► Recorder ─► block ─► spool
+//!   containers' labels ─┘                                          (at a pull, when full, at the end)
+//! ```
+
+mod fetch;
+mod labels;
+mod memory;
+mod recorders;
+mod target;
+mod task;
+
+use std::{collections::BTreeMap, rc::Rc, time::Duration};
+
+pub use fetch::Failure;
+use log::{info, warn};
+pub use recorders::Recorders;
+pub use target::{Target, endpoint, list};
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, spawn_local},
+    time::sleep,
+};
+
+use self::{recorders::Slot, task::Scraper};
+use crate::agent::{Agent, now};
+
+/// How often it is looked which containers ask to be scraped.
+const LABELS_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Scrapes all targets until `stop` turns true, and each once more then. What was scraped is in the spool in the end.
+pub async fn scrape(agent: Rc<Agent>, mut stop: watch::Receiver<bool>) {
+    let mut targets = Targets { stop: stop.clone(), agent: Rc::clone(&agent), running: BTreeMap::new() };
+    for target in &agent.settings.scrape_targets {
+        targets.start(target.clone(), false);
+    }
+    let follow = async {
+        if agent.settings.scrape_docker_labels {
+            targets.follow_labels().await;
+        } else {
+            std::future::pending().await
+        }
+    };
+    tokio::select! {
+        () = follow => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+    for running in targets.running.into_values() {
+        let _ = running.task.await;
+    }
+    agent.seal_scrapes();
+}
+
+/// The targets that are scraped, by `job` and `instance`.
+struct Targets {
+    agent: Rc<Agent>,
+    stop: watch::Receiver<bool>,
+    running: BTreeMap<(String, String), Running>,
+}
+
+struct Running {
+    slot: Slot,
+    /// Its container's labels ask for it.
+    is_labelled: bool,
+    task: JoinHandle<()>,
+}
+
+impl Targets {
+    fn start(&mut self, target: Target, is_labelled: bool) {
+        let slot = self.agent.scrapes.open(target.described.clone());
+        let key = target.key();
+        info!(job = key.0, instance = key.1, path = target.path, interval:? = target.interval; "scraping");
+        let scraper = Scraper::new(Rc::clone(&self.agent), target, slot);
+        let task = spawn_local(scraper.run(self.stop.clone()));
+        self.running.insert(key, Running { slot, is_labelled, task });
+    }
+
+    /// Starts and ends targets as containers that ask for it come and go.
+    async fn follow_labels(&mut self) {
+        let mut last = bytes::Bytes::new();
+        loop {
+            let task = self.agent.identity.borrow().as_ref().map(|identity| identity.task.clone());
+            if let Some(task) = task.filter(|task| *task != last) {
+                self.follow(labels::read(&task));
+                last = task;
+            }
+            sleep(LABELS_INTERVAL.min(self.agent.settings.sample_interval)).await;
+        }
+    }
+
+    fn follow(&mut self, labelled: labels::Labelled) {
+        let wanted: BTreeMap<_, _> =
+            labelled.targets.into_iter().map(|target| (target.key(), target)).collect();
+        let agent = &self.agent;
+        self.running.retain(|key, running| {
+            let stays = !running.is_labelled || wanted.contains_key(key);
+            if !stays {
+                info!(job = key.0, instance = key.1; "its container is gone: scraping no more");
+                running.task.abort();
+                agent.store_scrapes(agent.scrapes.close(running.slot, now()));
+            }
+            stays
+        });
+        let new: Vec<_> = wanted.into_iter().filter(|(key, _)| !self.running.contains_key(key)).collect();
+        let room = agent.settings.scrape_max_targets.saturating_sub(self.running.len());
+        let too_many = new.len().saturating_sub(room);
+        for (reason, count) in [("label", labelled.refused), ("too_many", too_many)] {
+            if count > 0 {
+                warn!(reason, count; "containers ask for scrapes that can't be; see ECS_PROMETHEUS_… labels and SIPHON_SCRAPE_MAX_TARGETS");
+                agent.ledger.borrow_mut().refused_targets(reason, count as u64);
+            }
+        }
+        for (_, target) in new.into_iter().take(room) {
+            self.start(target, true);
+        }
+    }
+}
