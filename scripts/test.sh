@@ -90,6 +90,20 @@ get_python() {
     export PATH=$PWD/.venv/bin:$PATH
 }
 
+# OpenTelemetry's sampler for X-Ray, which a test runs.
+get_node() {
+    if command -v node >/dev/null && command -v npm >/dev/null; then
+        local sampler=tests/apps/sampler
+        if [ "$sampler/package-lock.json" -nt "$sampler/node_modules" ]; then
+            npm ci --prefix $sampler --no-audit --no-fund --silent || rm -rf $sampler/node_modules
+            [ ! -d $sampler/node_modules ] || touch $sampler/node_modules
+        fi
+        node --version
+    else
+        printf 'no node and npm on PATH: the test that needs them will be skipped\n'
+    fi
+}
+
 # Debian's package, unpacked and not installed: that needs no root and starts no service.
 get_prometheus() {
     export PATH=$PATH:$tools/usr/bin
@@ -186,6 +200,7 @@ check_template() {
 
 step "compiler and crates" get_compiler
 step "Python environment" get_python
+step "Node.js packages" get_node
 step "Prometheus" get_prometheus
 step "cargo-deny" get_cargo_deny
 step "format" cargo fmt --all --check

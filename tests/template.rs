@@ -72,6 +72,8 @@ fn each_function_may_do_what_it_does_and_no_more() {
             "sqs:DeleteMessage",
             "sqs:GetQueueAttributes",
             "sqs:ReceiveMessage",
+            "xray:GetSamplingRules",
+            "xray:GetSamplingTargets",
             "xray:PutTraceSegments",
         ])
     );
@@ -103,7 +105,15 @@ fn a_role_reaches_all_resources_only_where_aws_knows_none() {
             }
         }
     }
-    assert_eq!(wide, set(["ecs:ListClusters", "xray:PutTraceSegments"]));
+    assert_eq!(
+        wide,
+        set([
+            "ecs:ListClusters",
+            "xray:GetSamplingRules",
+            "xray:GetSamplingTargets",
+            "xray:PutTraceSegments"
+        ])
+    );
 }
 
 #[test]

@@ -21,7 +21,8 @@ use crate::{
     ledger::{Ledger, Loss},
     logging::Throttle,
     net::Budget,
-    receivers::{prometheus::Recorders, statsd::Statsd},
+    receivers::{prometheus::Recorders, statsd::Statsd, xray::segments::Segments},
+    sampling::Sampling,
     settings::Settings,
     spool::{Spool, Tally},
 };
@@ -47,6 +48,8 @@ pub struct Agent {
     pub container: RefCell<Option<String>>,
     /// Told to stop, and a reading is taken since.
     pub stopping: Cell<bool>,
+    /// What applications are told of sampling.
+    pub sampling: RefCell<Sampling>,
     /// Memory of OTLP bodies in flight.
     pub bodies: Rc<Budget>,
     /// What is scraped and not yet in the spool.
@@ -55,6 +58,8 @@ pub struct Agent {
     pub acked: Notify,
     /// The receiver that adds up before it stores, if it is on.
     pub statsd: OnceCell<Rc<Statsd>>,
+    /// The receiver of X-Ray segments, if it is on.
+    pub segments: OnceCell<Rc<Segments>>,
     deltas: Deltas,
     loss_log: RefCell<Throttle>,
 }
@@ -87,10 +92,12 @@ impl Agent {
             identity: RefCell::default(),
             container: RefCell::default(),
             stopping: Cell::new(false),
+            sampling: RefCell::default(),
             bodies: Rc::new(Budget::new(settings.otlp_max_body_bytes + SMALL_BODIES_BYTES)),
             scrapes: Recorders::new(settings.scrape_memory_bytes),
             acked: Notify::new(),
             statsd: OnceCell::new(),
+            segments: OnceCell::new(),
             deltas: Deltas::new(settings.delta, seed),
             loss_log: RefCell::new(Throttle::new(Duration::from_secs(60))),
             settings,
@@ -130,6 +137,7 @@ impl Agent {
     /// What was counted, and how full the spool is.
     #[must_use]
     pub fn counts(&self) -> Vec<Count> {
+        self.catch_up();
         self.ledger.borrow().counts(&self.spool.borrow())
     }
 
@@ -166,6 +174,13 @@ impl Agent {
         }
     }
 
+    /// Takes the segments that wait in their socket, and counts those that it had no room for.
+    pub fn catch_up(&self) {
+        if let Some(segments) = self.segments.get() {
+            segments.catch_up(self);
+        }
+    }
+
     /// Stores what was added up and is not stored yet.
     pub fn flush(&self, which: Flush) {
         if let Some(statsd) = self.statsd.get() {
@@ -177,6 +192,7 @@ impl Agent {
     pub async fn drained(&self) {
         loop {
             self.flush(Flush::Changed);
+            self.catch_up();
             if self.spool.borrow().records() > 0 {
                 self.acked.notified().await;
             } else if !self.bodies.is_idle() {

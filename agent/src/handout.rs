@@ -8,10 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 use siphon_core::{
     statsd::Flush,
-    wire::{Ack, PageHead, PullRequest, Refusal, RefusalCode, start_page},
+    wire::{Ack, BootId, PageHead, PullRequest, Refusal, RefusalCode, SamplingHandover, start_page},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -19,6 +19,7 @@ use crate::{
     agent::{Agent, now},
     lease::Lease,
     ledger::Loss,
+    sampling::HandoverError,
     spool::{Selection, Spool},
 };
 
@@ -82,10 +83,7 @@ impl Handout {
     pub fn ack(&self, body: &[u8]) -> Result<(), Refusal> {
         let ack: Ack = parse(body)?;
         self.task_if(&ack.task_arn)?;
-        if ack.boot != self.agent.boot {
-            let message = format!("the agent has restarted: its boot is {} now; pull again", self.agent.boot);
-            return Err(refusal(RefusalCode::OtherBoot, message));
-        }
+        self.boot_if(ack.boot)?;
         let acked = self.agent.spool.borrow_mut().ack(&ack.delivered);
         let acked = acked.map_err(|error| {
             refusal(RefusalCode::BeyondHandedOut, format!("{error}; take the cursors from a page's head"))
@@ -94,6 +92,32 @@ impl Handout {
         self.lease.borrow_mut().release(ack.lease);
         self.agent.acked.notify_one();
         Ok(())
+    }
+
+    /// Takes over what a [`SamplingHandover`] brings.
+    ///
+    /// # Errors
+    /// The refusal that it gets instead.
+    pub fn take_sampling(&self, body: &[u8]) -> Result<(), Refusal> {
+        let handover: SamplingHandover<'_> = parse(body)?;
+        self.task_if(&handover.task_arn)?;
+        self.boot_if(handover.boot)?;
+        let taken = self.agent.sampling.borrow_mut().take_over(&handover, now());
+        taken.map_err(|error| {
+            let code = match error {
+                HandoverError::NotAnArray => RefusalCode::BadRequest,
+                HandoverError::TooLarge => RefusalCode::TooLarge,
+            };
+            refusal(code, error.to_string())
+        })
+    }
+
+    fn boot_if(&self, boot: BootId) -> Result<(), Refusal> {
+        if boot == self.agent.boot {
+            return Ok(());
+        }
+        let message = format!("the agent has restarted: its boot is {} now; pull again", self.agent.boot);
+        Err(refusal(RefusalCode::OtherBoot, message))
     }
 
     /// The task's answer, if this is the task that the puller means: addresses are reused.
@@ -113,6 +137,7 @@ impl Handout {
 
     fn page(&self, task: &[u8], max_bytes: u64) -> Result<(Vec<u8>, u64), Refusal> {
         let max_bytes = usize::try_from(max_bytes).unwrap_or(MAX_PAGE_BYTES).min(MAX_PAGE_BYTES);
+        self.agent.catch_up();
         if self.agent.stopping.get() {
             self.agent.flush(Flush::Changed);
         }
@@ -138,6 +163,7 @@ impl Handout {
             metrics: selection.metrics_head,
             traces: selection.traces_head,
             counts: ledger.counts(spool),
+            sampling: self.agent.sampling.borrow_mut().head(Instant::now()),
         }
     }
 
@@ -148,7 +174,7 @@ impl Handout {
     }
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(|error| refusal(RefusalCode::BadRequest, format!("body: {error}")))
 }
 

@@ -105,9 +105,24 @@ impl Ledger {
         self.add("refused_lines", kind.name(), reason, 1);
     }
 
+    /// A datagram was not taken.
+    pub fn refused_datagram(&mut self, kind: Kind, reason: &'static str) {
+        self.add("refused_datagrams", kind.name(), reason, 1);
+    }
+
     /// The kernel had no room for datagrams.
     pub fn dropped_datagrams(&mut self, kind: Kind, datagrams: u64) {
         self.add("dropped_datagrams", kind.name(), "socket_full", datagrams);
+    }
+
+    /// A call for sampling rules or targets was answered with an error.
+    pub fn refused_sampling(&mut self, reason: &'static str) {
+        self.add("refused_requests", "sampling", reason, 1);
+    }
+
+    /// Statistics of sampling that will not reach X-Ray.
+    pub fn dropped_statistics(&mut self, reason: &'static str, statistics: u64) {
+        self.add("dropped_statistics", "sampling", reason, statistics);
     }
 
     /// An answer of the metadata endpoint (`task` or `stats`) cost a reading.

@@ -1,10 +1,12 @@
-//! Siphon's agent: the sidecar of a task. It samples the task, receives OTLP, buffers both as received, adds StatsD up, and
-//! hands all out to whoever proves the shared key. It needs no AWS credentials, makes no connection but to the task metadata
-//! endpoint and the targets that it is told to scrape, and translates nothing; of metrics it decodes delta points alone, to store what they add up to.
+//! Siphon's agent: the sidecar of a task. It samples the task, receives OTLP and X-Ray segments, buffers all as received,
+//! adds StatsD up, and hands all out to whoever proves the shared key. It needs no AWS credentials, makes no connection but
+//! to the task metadata endpoint and the targets that it is told to scrape, and translates nothing; of metrics it decodes
+//! delta points alone, to store what they add up to.
 //!
 //! ```text
 //!   application ── OTLP/HTTP ──► receivers::otlp_http ─┐
 //!               ── StatsD ─────► receivers::statsd ────┤
+//!               ── segments ───► receivers::xray ──────┤
 //!                                                      ├─► spool ──► handout ──► pull ──► scrape (Lambda)
 //!   metadata endpoint ◄── GET ── receivers::ecs ───────┤      ▲                   │
 //!   Prometheus targets ◄─ GET ── receivers::prometheus ┘      └────── ack ────────┘
@@ -13,8 +15,8 @@
 //! Everything runs on one thread. The memory ceiling follows from the settings: the spool, OTLP bodies in flight (one of
 //! the largest size and 1 MiB) and one more of the largest size while its delta points are added up, delta series (512 bytes
 //! each on average), StatsD's series (0.3 KB each as a rule, see `docs/statsd.md`), one page (2 MiB, or one record), and at
-//! most 288 connections of 16 KiB and a little; and, where there are targets, what scraping may take, with half a MiB while
-//! a block is deflated.
+//! most 368 connections of 16 KiB and a little; and, where there are targets, what scraping may take, with half a MiB while
+//! a block is deflated; and, where sampling is in use, its rules and targets (320 KiB) and a hand-over of them (384 KiB).
 
 pub mod agent;
 pub mod auth;
@@ -29,6 +31,7 @@ pub mod net;
 pub mod pull;
 pub mod receivers;
 pub mod replay;
+pub mod sampling;
 pub mod settings;
 pub mod shutdown;
 pub mod spool;

@@ -12,7 +12,7 @@ use http::{HeaderValue, Method, Request, StatusCode, request::Parts};
 use hyper::body::Incoming;
 use log::{debug, info, warn};
 use siphon_core::wire::{
-    ACK_PATH, PULL_PATH, Refusal, RefusalCode,
+    ACK_PATH, MAX_HANDOVER_BYTES, PULL_PATH, Refusal, RefusalCode, SAMPLING_PATH,
     signature::{Nonce, SIGNATURE},
 };
 use tokio::{
@@ -49,6 +49,8 @@ pub struct Pulls {
     handout: Handout,
     replay: RefCell<Replay>,
     bodies: Rc<Budget>,
+    /// Of hand-overs, which are far larger: one at a time.
+    handovers: Rc<Budget>,
     denied_log: RefCell<Throttle>,
 }
 
@@ -57,6 +59,7 @@ pub struct Pulls {
 enum Operation {
     Pull,
     Ack,
+    Sampling,
 }
 
 impl Operation {
@@ -64,6 +67,7 @@ impl Operation {
         match (&head.method, head.uri.path()) {
             (&Method::POST, PULL_PATH) => Some(Self::Pull),
             (&Method::POST, ACK_PATH) => Some(Self::Ack),
+            (&Method::POST, SAMPLING_PATH) => Some(Self::Sampling),
             _ => None,
         }
     }
@@ -72,6 +76,7 @@ impl Operation {
         match self {
             Self::Pull => "pull",
             Self::Ack => "ack",
+            Self::Sampling => "sampling",
         }
     }
 }
@@ -96,6 +101,7 @@ impl Pulls {
             handout: Handout::new(Rc::clone(&agent)),
             replay: RefCell::new(Replay::new(now())),
             bodies: Rc::new(Budget::new(2 * LIMITS.connections * MAX_BODY_BYTES)),
+            handovers: Rc::new(Budget::new(MAX_HANDOVER_BYTES)),
             denied_log: RefCell::new(Throttle::new(Duration::from_secs(10))),
             agent,
         }
@@ -108,12 +114,16 @@ impl Pulls {
             return health::answer(&self.agent, peer);
         }
         let operation = Operation::of(&head);
-        let received = read(&mut body, MAX_BODY_BYTES, &self.bodies, BODY_TIME).await;
+        let (limit, budget) = match operation {
+            Some(Operation::Sampling) => (MAX_HANDOVER_BYTES, &self.handovers),
+            _ => (MAX_BODY_BYTES, &self.bodies),
+        };
+        let received = read(&mut body, limit, budget, BODY_TIME).await;
         match received {
             Ok(body) => self.answer(peer, &head, operation, &body),
             Err(error) => {
                 discard(body).await;
-                self.refuse(peer, operation, &unread(error), None)
+                self.refuse(peer, operation, &unread(error, limit), None)
             }
         }
     }
@@ -140,9 +150,13 @@ impl Pulls {
                 self.handout.ack(body)?;
                 Ok((StatusCode::NO_CONTENT, Bytes::new()))
             }
+            Some(Operation::Sampling) => {
+                self.handout.take_sampling(body)?;
+                Ok((StatusCode::NO_CONTENT, Bytes::new()))
+            }
             None => Err(Refusal {
                 code: RefusalCode::NotFound,
-                message: format!("expected POST {PULL_PATH} or POST {ACK_PATH}"),
+                message: format!("expected POST {PULL_PATH}, POST {ACK_PATH} or POST {SAMPLING_PATH}"),
             }),
         }
     }
@@ -190,9 +204,9 @@ impl Pulls {
     }
 }
 
-fn unread(error: BodyError) -> Refusal {
+fn unread(error: BodyError, limit: usize) -> Refusal {
     let (code, message) = match error {
-        BodyError::TooLarge => (RefusalCode::TooLarge, format!("body is over {MAX_BODY_BYTES} bytes")),
+        BodyError::TooLarge => (RefusalCode::TooLarge, format!("body is over {limit} bytes")),
         BodyError::Busy => (RefusalCode::Busy, "too many requests at once; try again".to_owned()),
         BodyError::Timeout => {
             (RefusalCode::BadRequest, format!("body was not whole within {} s", BODY_TIME.as_secs()))

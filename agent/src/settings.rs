@@ -36,6 +36,8 @@ pub const METRICS_ADDRESS: &str = "SIPHON_METRICS_ADDRESS";
 const SCRAPE_TARGETS: &str = "SIPHON_SCRAPE_TARGETS";
 /// The setting that says how many targets there may be.
 const SCRAPE_MAX_TARGETS: &str = "SIPHON_SCRAPE_MAX_TARGETS";
+/// The setting that says where X-Ray SDKs send segments (UDP) and ask for sampling (TCP).
+pub const XRAY_ADDRESS: &str = "SIPHON_XRAY_ADDRESS";
 /// The setting, made by ECS, that says where the metadata endpoint is.
 pub const METADATA_URI: &str = "ECS_CONTAINER_METADATA_URI_V4";
 
@@ -67,6 +69,8 @@ pub struct Settings {
     pub scrape_max_body_bytes: usize,
     /// The latest texts of all targets, texts on their way, and open blocks, together. `SIPHON_SCRAPE_MEMORY_BYTES`.
     pub scrape_memory_bytes: usize,
+    /// Where X-Ray SDKs find their daemon, UDP and TCP, if anywhere. `SIPHON_XRAY_ADDRESS`.
+    pub xray_address: Option<SocketAddr>,
     /// Where pulls and health checks are answered. `SIPHON_PULL_ADDRESS`.
     pub pull_address: SocketAddr,
     /// How long to serve on after SIGTERM. `SIPHON_GRACE`.
@@ -116,6 +120,7 @@ impl Settings {
         let scrape_max_body_bytes =
             read.read("SIPHON_SCRAPE_MAX_BODY_BYTES", 1 << 20, whole(1 << 10..=MAX_TEXT_BYTES));
         let scrape_memory_bytes = read.read("SIPHON_SCRAPE_MEMORY_BYTES", 4 << 20, whole(64 << 10..=1 << 30));
+        let xray_address = read_receiver(&mut read, XRAY_ADDRESS, host, 2000);
         let pull_address = read_address(&mut read, PULL_ADDRESS, DEFAULT_PULL_ADDRESS);
         let grace =
             read.read("SIPHON_GRACE", Duration::from_secs(25), duration(Duration::from_millis(1)..=HOUR));
@@ -143,6 +148,7 @@ impl Settings {
             scrape_max_targets,
             scrape_max_body_bytes,
             scrape_memory_bytes,
+            xray_address,
             pull_address,
             grace,
             log_level,
@@ -231,6 +237,7 @@ mod tests {
         assert_eq!(settings.sample_interval, Duration::from_secs(20));
         assert_eq!(settings.spool_max_bytes, 8_388_608);
         assert_eq!(settings.otlp_http_address, Some("127.0.0.1:4318".parse().unwrap()));
+        assert_eq!(settings.xray_address, Some("127.0.0.1:2000".parse().unwrap()));
         assert_eq!(settings.pull_address.to_string(), "0.0.0.0:4319");
         assert_eq!(settings.grace, Duration::from_secs(25));
         assert!(settings.metadata.is_none());
@@ -295,6 +302,7 @@ mod tests {
             "SIPHON_SCRAPE_MAX_TARGETS",
             "SIPHON_SCRAPE_MAX_BODY_BYTES",
             "SIPHON_SCRAPE_MEMORY_BYTES",
+            "SIPHON_XRAY_ADDRESS",
             "SIPHON_PULL_ADDRESS",
             "SIPHON_GRACE",
             "SIPHON_LOG_LEVEL",

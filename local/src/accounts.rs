@@ -70,6 +70,9 @@ pub(crate) struct Counts {
     pub(crate) segments_stored: u64,
     pub(crate) segments_repeated: u64,
     pub(crate) segments_unprocessed: u64,
+    pub(crate) segments_in_progress: u64,
+    /// Requests that applications have told X-Ray of, by their sampling statistics.
+    pub(crate) sampling_requests: u64,
     pub(crate) requests_refused: u64,
 }
 
@@ -156,6 +159,7 @@ impl Accounts {
         let mut books = lock(&self.0);
         // The complete copy of a segment replaces the one in progress: that is no repeat.
         if segment.in_progress {
+            books.counts.segments_in_progress += 1;
             return;
         }
         if books.segments.insert(&segment.trace_id, &segment.id) {
@@ -169,6 +173,10 @@ impl Accounts {
         let mut books = lock(&self.0);
         books.counts.segments_unprocessed += 1;
         *books.unprocessed.entry(code).or_default() += 1;
+    }
+
+    pub(crate) fn sampling(&self, requests: u64) {
+        lock(&self.0).counts.sampling_requests += requests;
     }
 
     /// A request that a receiver refused as a whole: its data stays with the agents.
@@ -230,9 +238,11 @@ impl Accounts {
             let exports = book.taken("accepted_records", Kind::OtlpMetrics);
             missing.exports += exports.saturating_sub(book.exports.count());
             spans += book.taken("accepted_items", Kind::OtlpTraces);
+            spans += book.taken("accepted_items", Kind::XraySegment);
         }
         // A span can give more than one document, never fewer.
-        missing.spans = spans.saturating_sub(books.counts.segments_stored);
+        missing.spans =
+            spans.saturating_sub(books.counts.segments_stored + books.counts.segments_in_progress);
         missing
     }
 

@@ -22,6 +22,7 @@ pub(crate) const AGENT_CONTAINER: &str = "siphon-agent";
 
 const CLUSTER: &str = "shop";
 const OTLP_PORT: u16 = 4318;
+const XRAY_PORT: u16 = 2000;
 
 /// The services of the shop, which share the tasks evenly.
 pub(crate) const SERVICES: [&str; 3] = ["frontend", "checkout", "inventory"];
@@ -192,7 +193,7 @@ fn free_addresses(count: usize) -> anyhow::Result<Vec<Ipv4Addr>> {
     for block in (0..=18u8).step_by(2) {
         let addresses = addresses(block, count);
         let taken = addresses.iter().find_map(|address| {
-            [wire::DEFAULT_PORT, OTLP_PORT]
+            [wire::DEFAULT_PORT, OTLP_PORT, XRAY_PORT]
                 .into_iter()
                 .find_map(|port| free(SocketAddr::from((*address, port))).err())
         });

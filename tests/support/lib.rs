@@ -6,7 +6,7 @@
 //! | [`programs`] | Siphon's own binaries, built when a test wants them |
 //! | [`local`] | all of them at once: the local stand-in for AWS |
 //! | [`process`] | a running program, ended with its test |
-//! | [`prometheus`], [`moto`], [`python`] | parts that nobody here wrote; where one is missing its tests are skipped, loudly |
+//! | [`prometheus`], [`moto`], [`python`], [`node`] | parts that nobody here wrote; where one is missing its tests are skipped, loudly |
 //! | [`lambda`], [`metadata`] | what only AWS has: Lambda's Runtime API, a task's metadata endpoint |
 //! | [`http`], [`wait`], [`scratch`] | small tools |
 #![allow(
@@ -22,6 +22,7 @@ pub mod lambda;
 pub mod local;
 pub mod metadata;
 pub mod moto;
+pub mod node;
 pub mod process;
 pub mod programs;
 pub mod prometheus;

@@ -1,4 +1,4 @@
-//! What the listening sockets share: connections with limits, bodies with limits, plain answers; and how others are asked.
+//! What the sockets share: connections with limits, bodies with limits, plain answers, datagrams; and how others are asked.
 
 mod body;
 pub mod client;

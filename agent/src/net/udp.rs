@@ -10,7 +10,7 @@ use std::{
 
 use log::warn;
 use socket2::SockRef;
-use tokio::{io::Interest, task::yield_now, time::sleep};
+use tokio::{task::yield_now, time::sleep};
 
 use crate::StartError;
 
@@ -29,7 +29,10 @@ const MAX_BATCHES_WAITING: usize = 128;
 
 /// How long an emptied socket is left alone. Waking up costs several times what a datagram costs, and the kernel's buffer
 /// holds what comes meanwhile.
-const REST: Duration = Duration::from_millis(1);
+const REST: Duration = Duration::from_millis(3);
+
+/// After so many looks in a row that found nothing, the next datagram wakes us.
+const LOOKS_IN_VAIN: u32 = 2;
 
 /// A socket for datagrams at `address`, which `setting` says.
 ///
@@ -47,8 +50,6 @@ pub fn bind(address: SocketAddr, setting: &'static str) -> Result<UdpSocket, Sta
 /// What arrives at a socket.
 pub struct Datagrams {
     socket: UdpSocket,
-    /// The same socket, to wait for.
-    readiness: tokio::net::UdpSocket,
     buffer: RefCell<Box<[u8]>>,
     /// Its number in the kernel's tables.
     inode: String,
@@ -62,27 +63,36 @@ impl Datagrams {
     pub fn new(socket: UdpSocket) -> io::Result<Self> {
         let link = fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap_or_default();
         let inode = link.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
-        let readiness = tokio::net::UdpSocket::from_std(socket.try_clone()?)?;
         let buffer = RefCell::new(vec![0; MAX_DATAGRAM_BYTES].into_boxed_slice());
-        Ok(Self { socket, readiness, buffer, inode })
+        Ok(Self { socket, buffer, inode })
     }
 
     /// Hands each datagram to `take`, for ever.
     pub async fn receive(&self, mut take: impl FnMut(&[u8], SocketAddr)) {
         loop {
-            let received = match self.readiness.readable().await {
-                Ok(()) => self.readiness.try_io(Interest::READABLE, || self.batch(&mut take)),
-                Err(error) => Err(error),
-            };
-            match received {
-                Ok(()) => yield_now().await,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(REST).await,
-                Err(error) => {
-                    warn!(error:%; "a socket gives no datagrams; trying again");
-                    sleep(Duration::from_secs(1)).await;
+            if let Err(error) = self.until_one_waits().await {
+                warn!(error:%; "a socket gives no datagrams; trying again");
+                sleep(Duration::from_secs(1)).await;
+            }
+            let mut in_vain = 0;
+            while in_vain < LOOKS_IN_VAIN {
+                in_vain += 1;
+                let batch = self.batch(&mut |datagram, peer| {
+                    in_vain = 0;
+                    take(datagram, peer);
+                });
+                match batch {
+                    Ok(()) => yield_now().await,
+                    Err(_) => sleep(REST).await,
                 }
             }
         }
+    }
+
+    /// The socket is watched here and nowhere else: one that stays watched wakes the thread with each datagram, also while
+    /// nobody waits for it.
+    async fn until_one_waits(&self) -> io::Result<()> {
+        tokio::net::UdpSocket::from_std(self.socket.try_clone()?)?.readable().await
     }
 
     /// Hands each datagram that waits in the kernel to `take`, now.

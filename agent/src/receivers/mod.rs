@@ -5,6 +5,7 @@ pub mod metadata;
 pub mod otlp_http;
 pub mod prometheus;
 pub mod statsd;
+pub mod xray;
 
 use std::{
     io,
@@ -18,6 +19,11 @@ use tokio::{
     sync::watch,
     task::{JoinHandle, spawn_local},
 };
+use xray::{
+    XRaySockets,
+    sampling::{self, SamplingServer},
+    segments,
+};
 
 use crate::{
     StartError,
@@ -30,6 +36,7 @@ use crate::{
 pub struct Sockets {
     otlp_http: Option<TcpListener>,
     statsd: Option<UdpSocket>,
+    xray: Option<XRaySockets>,
 }
 
 impl Sockets {
@@ -42,6 +49,7 @@ impl Sockets {
         Ok(Self {
             otlp_http: bind(settings.otlp_http_address, OTLP_HTTP_ADDRESS)?,
             statsd: statsd.transpose()?,
+            xray: settings.xray_address.map(XRaySockets::bind).transpose()?,
         })
     }
 
@@ -65,15 +73,26 @@ impl Sockets {
             tasks.push(spawn_local(net::serve(listener, otlp_http::LIMITS, closing.clone(), handle)));
         }
         if let Some(socket) = self.statsd {
-            let (receiver, mut closing) = (statsd::start(agent, socket)?, closing.clone());
-            tasks.push(spawn_local(async move {
-                tokio::select! {
-                    () = receiver => {}
-                    _ = closing.wait_for(|closing| *closing) => {}
-                }
-            }));
+            tasks.push(spawn_local(until_closing(statsd::start(agent, socket)?, closing.clone())));
+        }
+        if let Some(XRaySockets { udp, tcp }) = self.xray {
+            tasks.push(spawn_local(until_closing(segments::start(agent, udp)?, closing.clone())));
+            let server = Rc::new(SamplingServer::new(Rc::clone(agent)));
+            let handle = move |_, request| {
+                let server = Rc::clone(&server);
+                async move { server.handle(request).await }
+            };
+            let tcp = tokio::net::TcpListener::from_std(tcp)?;
+            tasks.push(spawn_local(net::serve(tcp, sampling::LIMITS, closing.clone(), handle)));
         }
         Ok(tasks)
+    }
+}
+
+async fn until_closing(receiver: impl Future<Output = ()>, mut closing: watch::Receiver<bool>) {
+    tokio::select! {
+        () = receiver => {}
+        _ = closing.wait_for(|closing| *closing) => {}
     }
 }
 

@@ -22,6 +22,7 @@ fn pull(spool: &mut Spool, max_bytes: usize) -> (Page, Tally) {
         metrics: selection.metrics_head,
         traces: selection.traces_head,
         counts: Vec::new(),
+        sampling: None,
     };
     let mut bytes = start_page(&head, b"", selection.bytes()).unwrap();
     let head_bytes = bytes.len();

@@ -15,6 +15,7 @@ mod starting;
 mod statsd;
 mod stopping;
 mod target;
+mod xray;
 
 use std::time::{Duration, Instant};
 

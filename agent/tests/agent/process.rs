@@ -26,6 +26,7 @@ pub(crate) struct Agent {
     pub(crate) statsd: SocketAddr,
     pub(crate) pull: SocketAddr,
     pub(crate) metrics: SocketAddr,
+    pub(crate) xray: SocketAddr,
 }
 
 impl Agent {
@@ -37,6 +38,7 @@ impl Agent {
             ("SIPHON_SAMPLE_INTERVAL", "200ms"),
             ("SIPHON_OTLP_HTTP_ADDRESS", "127.0.0.1:0"),
             ("SIPHON_STATSD_ADDRESS", "127.0.0.1:0"),
+            ("SIPHON_XRAY_ADDRESS", "127.0.0.1:0"),
             ("SIPHON_PULL_ADDRESS", "127.0.0.1:0"),
             ("SIPHON_METRICS_ADDRESS", "127.0.0.1:0"),
             ("SIPHON_LOG_LEVEL", "debug"),
@@ -49,12 +51,21 @@ impl Agent {
             stderr.lines().map_while(Result::ok).for_each(|line| lines.lock().unwrap().push(line));
         });
         let unknown = ([0; 4], 0).into();
-        let mut agent = Self { child, log, otlp: unknown, statsd: unknown, pull: unknown, metrics: unknown };
+        let mut agent = Self {
+            child,
+            log,
+            otlp: unknown,
+            statsd: unknown,
+            pull: unknown,
+            metrics: unknown,
+            xray: unknown,
+        };
         eventually("ready", || agent.logged("ready").first().cloned());
         agent.otlp = agent.address("listening receiver=otlp_http");
         agent.statsd = agent.address("listening receiver=statsd");
         agent.pull = agent.address("answering pulls");
         agent.metrics = agent.address("own metrics");
+        agent.xray = agent.address("listening receiver=xray");
         agent
     }
 

@@ -11,7 +11,8 @@ use serde::Serialize;
 use siphon_core::{
     shard::Target,
     wire::{
-        ACK_PATH, Ack, MAX_PAGE_BYTES, PULL_PATH, Page, PageError, PullRequest, Refusal,
+        ACK_PATH, Ack, MAX_PAGE_BYTES, PULL_PATH, Page, PageError, PullRequest, Refusal, SAMPLING_PATH,
+        SamplingHandover,
         signature::{self, Key, Nonce, SignedRequest},
     },
 };
@@ -112,6 +113,22 @@ impl<'a> AgentClient<'a> {
     /// [`AgentError`]; what is stored will be handed out, and written, again.
     pub async fn ack(&mut self, ack: &Ack, deadline: Deadline) -> Result<(), AgentError> {
         let answer = self.exchange(ACK_PATH, ack, deadline).await?;
+        match answer.status {
+            StatusCode::NO_CONTENT => Ok(()),
+            other => Err(AgentError::Unexpected(other)),
+        }
+    }
+
+    /// Hands over what X-Ray says of sampling.
+    ///
+    /// # Errors
+    /// [`AgentError`]; the agent goes on with what it has, and statistics that X-Ray has will be reported again.
+    pub async fn hand_over(
+        &mut self,
+        handover: &SamplingHandover<'_>,
+        deadline: Deadline,
+    ) -> Result<(), AgentError> {
+        let answer = self.exchange(SAMPLING_PATH, handover, deadline).await?;
         match answer.status {
             StatusCode::NO_CONTENT => Ok(()),
             other => Err(AgentError::Unexpected(other)),

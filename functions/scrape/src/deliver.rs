@@ -15,8 +15,9 @@ use tracing::{error, warn};
 
 use crate::{
     amp::{Amp, WriteError},
-    export::{Completes, Delivery, Export},
+    export::{Completes, Delivery, Export, SpansOrSegments},
     report::{Reasons, Tally},
+    sampling::Sampling,
     settings::Config,
     time::{Deadline, now},
     traces::{PutError, Traces},
@@ -28,6 +29,8 @@ pub struct Receivers {
     pub amp: Amp,
     /// Traces.
     pub traces: Traces,
+    /// What X-Ray says of sampling.
+    pub sampling: Sampling,
 }
 
 /// Shares whose receiver fails. They are left alone for the rest of a drain, so that the other share goes on.
@@ -171,13 +174,18 @@ impl Delivering<'_> {
     }
 
     async fn traces(&self, traces: &Traces, deadline: Deadline) -> Written {
-        match traces {
-            Traces::Segments(segments) => {
+        let Traces { segments, otlp } = traces;
+        match otlp {
+            None => {
                 let put = async |items, tally: &mut Tally| segments.put(items, deadline, tally).await;
-                self.put_all(self.export.segments(), put).await
+                let deliveries = self.export.segments();
+                self.put_all(deliveries.map(|Delivery { items, completes }| (items, completes)), put).await
             }
-            Traces::Otlp(otlp) => {
-                let put = async |items, tally: &mut Tally| otlp.put(items, deadline, tally).await;
+            Some(otlp) => {
+                let put = async |traces, tally: &mut Tally| match traces {
+                    SpansOrSegments::Spans(items) => otlp.put(items, deadline, tally).await,
+                    SpansOrSegments::Segments(items) => segments.put(items, deadline, tally).await,
+                };
                 self.put_all(self.export.spans(), put).await
             }
         }
@@ -185,12 +193,12 @@ impl Delivering<'_> {
 
     async fn put_all<T>(
         &self,
-        deliveries: impl Iterator<Item = Delivery<T>>,
-        put: impl AsyncFn(Vec<T>, &mut Tally) -> Result<(), PutError>,
+        deliveries: impl Iterator<Item = (T, Completes)>,
+        put: impl AsyncFn(T, &mut Tally) -> Result<(), PutError>,
     ) -> Written {
         let mut written = Written::default();
-        for Delivery { items, completes } in deliveries {
-            match put(items, &mut written.tally).await {
+        for (traces, completes) in deliveries {
+            match put(traces, &mut written.tally).await {
                 Ok(()) => {}
                 Err(error @ PutError::Misconfigured(_)) => {
                     error!(%error, "traces stay with the agent");

@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
+use futures_util::future::join;
 use siphon_core::{
     series::Ends,
     shard::Target,
-    wire::{Ack, LeaseId, Page, PullRequest, Share},
+    wire::{Ack, BootId, LeaseId, Page, PullRequest, SamplingHead, Share},
 };
+use tokio::sync::oneshot;
 use tracing::{Instrument, info_span, warn};
 
 use crate::{
     agent_client::{AgentClient, AgentError, random},
     deliver::{Receivers, Stuck, deliver},
     describe,
-    report::Tally,
+    report::{Reasons, Tally},
     settings::Config,
     time::Deadlines,
 };
@@ -35,7 +37,15 @@ pub async fn drain(target: &Target, config: &Config, receivers: &Receivers, dead
     let span = info_span!("drain", task_arn = target.task_arn, address = %target.address);
     async {
         let mut drained = Drained::default();
-        if let Err(error) = rounds(target, config, receivers, deadlines, &mut drained).await {
+        let (tell, told) = oneshot::channel();
+        let sampling = async {
+            let Ok((boot, head)) = told.await else { return Reasons::default() };
+            receivers.sampling.exchange(target, &config.key, boot, &head, deadlines.writes).await
+        };
+        let pulling = rounds(target, config, receivers, deadlines, &mut drained, tell);
+        let (pulled, failed) = join(pulling, sampling).await;
+        drained.tally.sampling_failed.merge(failed);
+        if let Err(error) = pulled {
             let (reason, error) = (error.reason(), describe(&error));
             warn!(reason, error, "agent can't be drained");
             drained.tally.agents_failed.add(reason, 1);
@@ -46,18 +56,21 @@ pub async fn drain(target: &Target, config: &Config, receivers: &Receivers, dead
     .await
 }
 
-/// Pulls until the agent is empty. What was done before an error is in `drained`.
+/// Pulls until the agent is empty. What was done before an error is in `drained`. `tell` is told what the first page says
+/// of sampling, if anything.
 async fn rounds(
     target: &Target,
     config: &Config,
     receivers: &Receivers,
     deadlines: Deadlines,
     drained: &mut Drained,
+    tell: oneshot::Sender<(BootId, SamplingHead)>,
 ) -> Result<(), AgentError> {
     let lease = LeaseId(random()?);
     let mut agent = AgentClient::new(target, &config.key);
     let mut stuck = Stuck::default();
     let mut ends = Ends::default();
+    let mut tell = Some(tell);
     while deadlines.writes.left() > LEAST_ROUND {
         let task_arn = target.task_arn.clone();
         let lease_ms = u64::try_from(deadlines.writes.left().as_millis()).unwrap_or(u64::MAX);
@@ -66,6 +79,10 @@ async fn rounds(
         let is_first = drained.tally.pages == 0;
         drained.tally.pages += 1;
         drained.tally.agents = 1;
+        // Whoever waits for it goes on, also where there is nothing to tell.
+        if let (Some(tell), Some(sampling)) = (tell.take(), &page.head.sampling) {
+            let _ = tell.send((page.head.boot, sampling.clone()));
+        }
         if page.records.is_empty() {
             return Ok(()); // nothing to acknowledge; the agent keeps no lease for nothing
         }

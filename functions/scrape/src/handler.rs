@@ -9,6 +9,7 @@ use http::uri::InvalidUri;
 use siphon_core::{
     shard::{Shard, Target},
     units::UnixMillis,
+    xray,
 };
 use tracing::{error, warn};
 
@@ -18,6 +19,7 @@ use crate::{
     deliver::Receivers,
     drain::drain,
     report::Tally,
+    sampling::Sampling,
     settings::{Config, TracesExporter},
     time::{Deadlines, now},
     traces::{self, Otlp, Segments, Traces},
@@ -58,15 +60,20 @@ impl Context {
         let amp =
             Amp::new(https.clone(), config.prometheus_endpoint.clone(), config.remote_write_version, aws);
         let amp = amp.ok_or(StartError::Aws)?;
-        let endpoint = config.traces_endpoint.clone();
-        let endpoint = endpoint.map_or_else(|| traces::endpoint(aws, config.traces_exporter.path()), Ok);
-        let endpoint = endpoint.map_err(StartError::Endpoint)?;
-        let traces = match config.traces_exporter {
-            TracesExporter::XRay => Segments::new(https, endpoint, aws).map(Traces::Segments),
-            TracesExporter::Otlp => Otlp::new(https, endpoint, aws).map(Traces::Otlp),
+        let endpoint = |path: &str| traces::endpoint(aws, config.xray_address.as_deref(), path);
+        let sampling = Sampling::new(&https, endpoint, aws).map_err(StartError::Endpoint)?;
+        let sampling = sampling.ok_or(StartError::Aws)?;
+        let endpoint = |path| endpoint(path).map_err(StartError::Endpoint);
+        let segments = Segments::new(https.clone(), endpoint(xray::PATH)?, aws).ok_or(StartError::Aws)?;
+        let otlp = match config.traces_exporter {
+            TracesExporter::XRay => None,
+            TracesExporter::Otlp => {
+                let given = config.xray_otlp_endpoint.clone();
+                let endpoint = given.map_or_else(|| endpoint(xray::otlp::PATH), Ok)?;
+                Some(Otlp::new(https, endpoint, aws).ok_or(StartError::Aws)?)
+            }
         };
-        let traces = traces.ok_or(StartError::Aws)?;
-        Ok(Self { config, receivers: Receivers { amp, traces } })
+        Ok(Self { config, receivers: Receivers { amp, traces: Traces { segments, otlp }, sampling } })
     }
 }
 

@@ -6,6 +6,7 @@
 //!                │  deliver, export page ─► deliveries in order, each with the cursor behind it
 //!                │  ├─ amp  ───────► remote write    one request in flight an agent
 //!                │  └─ traces ─────► PutTraceSegments, or OTLP
+//!                │  sampling ────────► GetSamplingTargets, GetSamplingRules, and back to the agent, where it is in use
 //!                │  agent_client ─── ack ────► agent: as far as each share is stored
 //!                ▼
 //!              report
@@ -21,6 +22,7 @@ pub mod export;
 pub mod handler;
 pub mod post;
 pub mod report;
+pub mod sampling;
 pub mod settings;
 pub mod time;
 pub mod traces;

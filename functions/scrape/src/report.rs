@@ -83,6 +83,8 @@ pub struct Tally {
     pub acks_failed: Reasons,
     /// Writes given up for now: the data stays with the agent.
     pub writes_failed: Reasons,
+    /// What X-Ray did not say of sampling, or an agent did not take. No telemetry hangs on it.
+    pub sampling_failed: Reasons,
     /// Messages without a shard to scrape: unreadable or stale.
     pub messages_skipped: Reasons,
     /// Milliseconds from a record's arrival in its agent to its being stored.
@@ -111,11 +113,12 @@ impl Tally {
         self.agents_failed.merge(other.agents_failed);
         self.acks_failed.merge(other.acks_failed);
         self.writes_failed.merge(other.writes_failed);
+        self.sampling_failed.merge(other.sampling_failed);
         self.messages_skipped.merge(other.messages_skipped);
         self.freshness.extend(other.freshness);
     }
 
-    fn reasons(&self) -> [(&'static str, &'static str, &Reasons); 12] {
+    fn reasons(&self) -> [(&'static str, &'static str, &Reasons); 13] {
         [
             ("SamplesRejected", "samples_rejected", &self.samples_rejected),
             ("SegmentsRejected", "segments_rejected", &self.segments_rejected),
@@ -128,6 +131,7 @@ impl Tally {
             ("AgentsFailed", "agents_failed", &self.agents_failed),
             ("AcksFailed", "acks_failed", &self.acks_failed),
             ("WritesFailed", "writes_failed", &self.writes_failed),
+            ("SamplingFailed", "sampling_failed", &self.sampling_failed),
             ("MessagesSkipped", "messages_skipped", &self.messages_skipped),
         ]
     }

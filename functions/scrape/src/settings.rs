@@ -31,8 +31,10 @@ pub struct Config {
     pub translation: Translation,
     /// As what traces are sent.
     pub traces_exporter: TracesExporter,
-    /// Where they are sent, if it is not where `AWS_ENDPOINT_URL` or the region says.
-    pub traces_endpoint: Option<Uri>,
+    /// X-Ray's address, if it is not where `AWS_ENDPOINT_URL` or the region says.
+    pub xray_address: Option<String>,
+    /// X-Ray's OTLP endpoint, if it is not on that address.
+    pub xray_otlp_endpoint: Option<Uri>,
     /// Agents drained at once.
     pub concurrent_agents: usize,
     /// Most bytes that one pull asks for.
@@ -49,17 +51,6 @@ pub enum TracesExporter {
     XRay,
     /// Spans as they are, to the OTLP endpoint.
     Otlp,
-}
-
-impl TracesExporter {
-    /// Where they go, on X-Ray's address.
-    #[must_use]
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::XRay => xray::PATH,
-            Self::Otlp => xray::otlp::PATH,
-        }
-    }
 }
 
 /// How records become series and documents.
@@ -89,9 +80,7 @@ impl Config {
         let traces_exporter =
             settings.read("SIPHON_TRACES_EXPORTER", TracesExporter::default(), traces_exporter);
         let xray_otlp_endpoint = settings.optional("SIPHON_XRAY_OTLP_ENDPOINT", otlp_url);
-        let xray_otlp_endpoint = xray_otlp_endpoint.filter(|_| traces_exporter == TracesExporter::Otlp);
-        let xray_url = |address: &str| xray_url(address, traces_exporter);
-        let xray_endpoint = settings.optional("AWS_ENDPOINT_URL_XRAY", xray_url);
+        let xray_address = settings.optional("AWS_ENDPOINT_URL_XRAY", xray_address);
         let concurrent_agents = settings.read("SIPHON_CONCURRENT_AGENTS", 16, whole(1..=256));
         let page_max_bytes = settings.read("SIPHON_PAGE_MAX_BYTES", 1 << 20, whole(PAGE_BYTES));
         let level = parsed("off, error, warn, info, debug or trace");
@@ -103,7 +92,8 @@ impl Config {
             remote_write_version,
             translation,
             traces_exporter,
-            traces_endpoint: xray_otlp_endpoint.or(xray_endpoint),
+            xray_address,
+            xray_otlp_endpoint,
             concurrent_agents,
             page_max_bytes,
             log_level,
@@ -168,9 +158,9 @@ fn otlp_url(text: &str) -> Result<Uri, Accepted> {
     url(text).ok_or_else(|| Accepted("a URL, https://…/v1/traces".to_owned()))
 }
 
-fn xray_url(address: &str, exporter: TracesExporter) -> Result<Uri, Accepted> {
-    let endpoint = url(&format!("{}{}", address.trim_end_matches('/'), exporter.path()));
-    endpoint.ok_or_else(|| Accepted("an address of X-Ray, https://…".to_owned()))
+fn xray_address(text: &str) -> Result<String, Accepted> {
+    let address = url(text).map(|_| text.to_owned());
+    address.ok_or_else(|| Accepted("an address of X-Ray, https://…".to_owned()))
 }
 
 fn url(text: &str) -> Option<Uri> {
@@ -212,7 +202,7 @@ mod tests {
         assert_eq!((config.concurrent_agents, config.page_max_bytes), (16, 1_048_576));
         assert!(config.translation.ecs.suffixes && config.translation.prometheus.suffixes);
         assert!(!config.translation.xray.index_all);
-        assert_eq!((config.traces_exporter, config.traces_endpoint), (TracesExporter::XRay, None));
+        assert_eq!((config.traces_exporter, config.xray_address), (TracesExporter::XRay, None));
 
         assert_eq!(config.translation.prometheus.resource_labels, ResourceFilter::All);
 
@@ -245,24 +235,6 @@ mod tests {
             ];
             assert_eq!(read(&settings).unwrap().amp_limits, want, "{endpoint} {setting}");
         }
-    }
-
-    #[test]
-    fn traces_go_where_the_closest_setting_says() {
-        let key = "0b".repeat(32);
-        let required = [("SIPHON_KEY", key.as_str()), ("AWS_PROMETHEUS_ENDPOINT", URL)];
-        let endpoint_of = |exporter: &str, more: &[(&str, &str)]| {
-            let config =
-                read(&[&required[..], &[("SIPHON_TRACES_EXPORTER", exporter)], more].concat()).unwrap();
-            config.traces_endpoint.map(|url| url.to_string())
-        };
-        let endpoint = |more: &[(&str, &str)]| endpoint_of("otlp", more);
-        let aws = ("AWS_ENDPOINT_URL_XRAY", "http://127.0.0.1:5/");
-        assert_eq!(endpoint(&[]), None);
-        assert_eq!(endpoint(&[aws]).as_deref(), Some("http://127.0.0.1:5/v1/traces"));
-        let own = ("SIPHON_XRAY_OTLP_ENDPOINT", "https://vpce.example/v1/traces");
-        assert_eq!(endpoint(&[aws, own]).as_deref(), Some(own.1));
-        assert_eq!(endpoint_of("xray", &[aws, own]).as_deref(), Some("http://127.0.0.1:5/TraceSegments"));
     }
 
     #[test]

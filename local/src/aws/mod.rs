@@ -8,6 +8,7 @@ pub(crate) mod events;
 mod json;
 pub(crate) mod lambda;
 pub(crate) mod queue;
+mod sampling;
 pub(crate) mod signature;
 pub(crate) mod sqs;
 pub(crate) mod throttle;
@@ -52,7 +53,9 @@ pub(crate) struct Services {
 pub(crate) fn router(services: Arc<Services>) -> Router {
     Router::new()
         .route(REMOTE_WRITE_PATH, post(remote_write))
-        .route("/TraceSegments", post(trace_segments))
+        .route("/TraceSegments", post(xray))
+        .route("/GetSamplingRules", post(xray))
+        .route("/SamplingTargets", post(xray))
         .fallback(post(by_target))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(services)
@@ -67,12 +70,7 @@ async fn remote_write(
     services.amp.answer(&uri, &headers, &body, clock::now())
 }
 
-async fn trace_segments(
-    State(services): State<Arc<Services>>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn xray(State(services): State<Arc<Services>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     services.xray.answer(&uri, &headers, &body, clock::now())
 }
 

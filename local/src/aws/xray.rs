@@ -1,4 +1,4 @@
-//! X-Ray: PutTraceSegments, each document validated by itself.
+//! X-Ray: PutTraceSegments, each document validated by itself; and centralised sampling.
 //! <https://docs.aws.amazon.com/xray/latest/devguide/xray-api-segmentdocuments.html>
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use siphon_core::units::UnixMillis;
 
-use super::signature;
+use super::{sampling, signature};
 use crate::{accounts::Accounts, store::Store};
 
 const MAX_DOCUMENTS: usize = 50;
@@ -56,14 +56,15 @@ impl XRay {
         let answer = signature::verify("POST", uri, headers, body, "xray", now)
             .map_err(|error| (StatusCode::FORBIDDEN, error.code(), error.to_string()))
             .and_then(|()| {
-                documents(body).map_err(|text| (StatusCode::BAD_REQUEST, "InvalidRequestException", text))
+                let answer = match uri.path() {
+                    "/GetSamplingRules" => Ok(sampling::rules()),
+                    "/SamplingTargets" => self.targets(body, now),
+                    _ => self.put(body),
+                };
+                answer.map_err(|text| (StatusCode::BAD_REQUEST, "InvalidRequestException", text))
             });
         match answer {
-            Ok(documents) => {
-                let unprocessed: Vec<_> = documents.iter().filter_map(|text| self.take(text)).collect();
-                let unprocessed: Vec<_> = unprocessed.iter().map(Unprocessed::json).collect();
-                json_answer(StatusCode::OK, &json!({ "UnprocessedTraceSegments": unprocessed }))
-            }
+            Ok(answer) => json_answer(StatusCode::OK, &answer),
             Err((status, code, message)) => {
                 self.accounts.refused_request();
                 let mut answer = json_answer(status, &json!({ "__type": code, "message": message }));
@@ -71,6 +72,19 @@ impl XRay {
                 answer
             }
         }
+    }
+
+    fn put(&self, body: &[u8]) -> Result<Value, String> {
+        let documents = documents(body)?;
+        let unprocessed: Vec<_> = documents.iter().filter_map(|text| self.take(text)).collect();
+        let unprocessed: Vec<_> = unprocessed.iter().map(Unprocessed::json).collect();
+        Ok(json!({ "UnprocessedTraceSegments": unprocessed }))
+    }
+
+    fn targets(&self, body: &[u8], now: UnixMillis) -> Result<Value, String> {
+        let (answer, requests) = sampling::targets(body, now)?;
+        self.accounts.sampling(requests);
+        Ok(answer)
     }
 
     fn take(&self, text: &str) -> Option<Unprocessed> {

@@ -21,6 +21,7 @@ pub(super) fn overview(world: &World) -> Value {
         "repeated": counts.samples_repeated + counts.segments_repeated,
         "rejected": counts.samples_rejected,
         "unprocessed": counts.segments_unprocessed,
+        "sampling_requests": counts.sampling_requests,
         "dropped": accounts.dropped(),
         "freshness_p50_ms": accounts.freshness(0.5),
         "freshness_p99_ms": accounts.freshness(0.99),

@@ -18,6 +18,7 @@ mod seeds;
 mod sendable;
 mod statsd;
 mod wire;
+mod xray_segment;
 
 use std::{fs, io, path::Path};
 
@@ -33,7 +34,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     Target { name: "otlp-traces", run: otlp_traces::run, seeds: otlp_traces::seeds },
     Target { name: "otlp-metrics", run: otlp_metrics::run, seeds: otlp_metrics::seeds },
     Target { name: "otlp-delta", run: otlp_delta::run, seeds: otlp_delta::seeds },
@@ -46,6 +47,7 @@ pub const TARGETS: [Target; 13] = [
     Target { name: "exposition-openmetrics", run: scrapes::open_metrics, seeds: scrapes::open_metrics_seeds },
     Target { name: "scrapes-block", run: scrapes::block, seeds: scrapes::block_seeds },
     Target { name: "scrapes-plain-block", run: scrapes::plain_block, seeds: scrapes::plain_block_seeds },
+    Target { name: "xray-segment", run: xray_segment::run, seeds: xray_segment::seeds },
     Target { name: "remote-write", run: remote_write::run, seeds: remote_write::seeds },
 ];
 

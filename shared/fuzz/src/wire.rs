@@ -1,4 +1,4 @@
-//! The agent's wire: pages, and the JSON messages of pull, ack and refusal. Also shards, which the queue carries.
+//! The agent's wire: pages, and the JSON messages of pull, ack, hand-over and refusal. Also shards, which the queue carries.
 
 use serde::{Serialize, de::DeserializeOwned};
 use siphon_core::{
@@ -6,8 +6,9 @@ use siphon_core::{
     units::UnixMillis,
     wire::{
         Ack, BootId, Cursor, FrameHeader, Kind, Page, PageHead, PullRequest, Reading, Record, Refusal,
-        ShareHead, start_page,
+        SamplingHandover, SamplingHead, SamplingStatistics, ShareHead, start_page,
     },
+    xray::sampling::{RulesAnswer, TargetsAnswer},
 };
 
 use crate::seeds::{golden, one};
@@ -27,9 +28,30 @@ pub(crate) fn page(bytes: &[u8]) -> bool {
 
 pub(crate) fn message(bytes: &[u8]) -> bool {
     // Each on its own: they are told apart by path, not by content.
-    let taken =
-        [again::<PullRequest>(bytes), again::<Ack>(bytes), again::<Refusal>(bytes), again::<Shard>(bytes)];
+    let taken = [
+        again::<PullRequest>(bytes),
+        again::<Ack>(bytes),
+        again::<Refusal>(bytes),
+        again::<Shard>(bytes),
+        handover(bytes),
+        sampling_answers(bytes),
+    ];
     taken.contains(&true)
+}
+
+/// As [`again`], by text: JSON that is passed on has no other meaning.
+fn handover(bytes: &[u8]) -> bool {
+    let Ok(read) = serde_json::from_slice::<SamplingHandover<'_>>(bytes) else { return false };
+    let written = serde_json::to_string(&read).expect("a message that was read can be written");
+    let read: SamplingHandover<'_> = serde_json::from_str(&written).expect("and read again");
+    assert_eq!(serde_json::to_string(&read).expect("and written again"), written);
+    true
+}
+
+/// What X-Ray answers, which `scrape` passes on.
+fn sampling_answers(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<RulesAnswer>(bytes).is_ok()
+        || serde_json::from_slice::<TargetsAnswer>(bytes).is_ok()
 }
 
 /// Whether `bytes` are the message, which then must mean the same once it is written again.
@@ -75,6 +97,18 @@ fn seed_page(task: &[u8], payloads: &[(Kind, Vec<u8>)]) -> Page {
         metrics: share,
         traces: share,
         counts: Vec::new(),
+        sampling: Some(SamplingHead {
+            rules: None,
+            batch: 3,
+            statistics: vec![SamplingStatistics {
+                client_id: "0123456789abcdef01234567".to_owned(),
+                rule_name: "Default".to_owned(),
+                timestamp: 1_795_400_000.into(),
+                request_count: 7,
+                sampled_count: 2,
+                borrow_count: 1,
+            }],
+        }),
     };
     let record = |(sequence, (kind, payload)): (u64, &(Kind, Vec<u8>))| Record {
         kind: *kind,
@@ -93,6 +127,21 @@ pub(crate) fn message_seeds() -> Vec<(String, Vec<u8>)> {
         (
             "ack",
             format!(r#"{{"task_arn":"{task}","lease":"{id}","boot":"{id}","delivered":{{"metrics":7,"traces":9}}}}"#),
+        ),
+        (
+            "handover",
+            format!(
+                r#"{{"task_arn":"{task}","boot":"{id}","reported":{{"batch":3,"statistics":2}},"rules":[{{"a":1}}],"targets":[{{"client_id":"c","documents":[{{}}]}}]}}"#
+            ),
+        ),
+        (
+            "rules",
+            r#"{"SamplingRuleRecords":[{"SamplingRule":{"RuleName":"Default","FixedRate":0.05}}],"NextToken":"n"}"#
+                .to_owned(),
+        ),
+        (
+            "targets",
+            r#"{"SamplingTargetDocuments":[{"RuleName":"Default"}],"LastRuleModification":1.5e9}"#.to_owned(),
         ),
         ("refusal", r#"{"code":"leased","message":"another puller holds the lease"}"#.to_owned()),
         (

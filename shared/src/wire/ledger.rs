@@ -21,11 +21,14 @@ use serde::{Deserialize, Serialize};
 /// | `refused_requests` | record kind | `malformed`, `too_large`, `content_type`, `encoding`, `busy`, `timeout` | OTLP requests answered with an error |
 /// | `accepted_lines` | `statsd` | | lines added up, as of the latest interval |
 /// | `refused_lines` | `statsd` | a [`crate::statsd::Refusal`] | lines not taken, each on its own |
-/// | `dropped_datagrams` | `statsd` | `socket_full` | datagrams that the kernel had no room for, as of the latest interval |
+/// | `dropped_datagrams` | `statsd`, `xray_segments` | `socket_full` | datagrams that the kernel had no room for; of StatsD as of the latest interval |
+/// | `refused_requests` | `sampling` | `malformed`, `too_large`, `unknown_operation`, `busy`, `timeout` | calls for sampling answered with an error |
+/// | `dropped_statistics` | `sampling` | `too_many`, `boost` | statistics of sampling that X-Ray does not get |
+/// | `refused_datagrams` | record kind | `header`, `empty` | datagrams that are not what SDKs send |
 /// | `failed_readings` | `task`, `stats` | `status`, `invalid`, `timeout`, `unreachable`, `too_large` | metadata answers that cost a reading |
 /// | `failed_scrapes` | `scrapes` | `refused`, `broken`, `timeout`, `status`, `encoding`, `too_large`, `budget` | scrapes without a text |
 /// | `refused_targets` | `scrapes` | `too_many`, `label` | containers whose labels ask for scrapes that can't be |
-/// | `refused_pulls` | `pull`, `ack` | a [`super::RefusalCode`] | pulls and acks refused |
+/// | `refused_pulls` | `pull`, `ack`, `sampling` | a [`super::RefusalCode`] | pulls, acks and hand-overs refused |
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
     /// What happened.

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize, de};
+use sha2::{Digest, Sha256};
 
 use super::Share;
 
@@ -56,6 +57,21 @@ random_id! {
 random_id! {
     /// Drawn by a puller. While it holds the lease, a pull under another id is refused.
     LeaseId
+}
+
+random_id! {
+    /// Tells one state of the sampling rules from another: the beginning of a SHA-256, not random.
+    RulesDigest
+}
+
+impl RulesDigest {
+    /// That of these rules.
+    #[must_use]
+    pub fn of(rules: &[u8]) -> Self {
+        let mut digest = [0; 16];
+        digest.iter_mut().zip(Sha256::digest(rules)).for_each(|(to, from)| *to = from);
+        Self(digest)
+    }
 }
 
 /// An id is not 32 hex digits.

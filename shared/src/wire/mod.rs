@@ -8,6 +8,8 @@
 //!     │   … writes to Prometheus and X-Ray …   │
 //!     │ POST /v1/ack   Ack (JSON)              │  drops what is delivered; frees the lease
 //!     │ ──────────────────────────────────────►│
+//!     │ POST /v1/sampling  SamplingHandover    │  only where the page's head says that sampling is in use
+//!     │ ──────────────────────────────────────►│
 //! ```
 //!
 //! - Every request carries [`signature::TIME`], [`signature::NONCE`] and [`signature::SIGNATURE`]; every answer to an
@@ -24,19 +26,29 @@ mod ledger;
 mod message;
 mod page;
 mod reading;
+mod sampling;
 pub mod signature;
 
 pub use frame::{FRAME_HEADER_BYTES, FrameHeader, Kind, Record, Share};
 pub use ledger::Count;
-pub use message::{Ack, BootId, Cursor, Cursors, LeaseId, ParseIdError, PullRequest, Refusal, RefusalCode};
+pub use message::{
+    Ack, BootId, Cursor, Cursors, LeaseId, ParseIdError, PullRequest, Refusal, RefusalCode, RulesDigest,
+};
 pub use page::{MAX_PAGE_BYTES, Page, PageError, PageHead, ShareHead, start_page};
 pub use reading::{Reading, ReadingError};
+pub use sampling::{
+    ClientTargets, MAX_HANDOVER_BYTES, MAX_RULES_BYTES, Reported, SamplingHandover, SamplingHead,
+    SamplingStatistics,
+};
 
 /// Where `scrape` pulls: `POST`, body [`PullRequest`], answer [`Page`].
 pub const PULL_PATH: &str = "/v1/pull";
 
 /// Where `scrape` acknowledges: `POST`, body [`Ack`], answer 204.
 pub const ACK_PATH: &str = "/v1/ack";
+
+/// Where `scrape` hands over what X-Ray says of sampling: `POST`, body [`SamplingHandover`], answer 204. It needs no lease.
+pub const SAMPLING_PATH: &str = "/v1/sampling";
 
 /// The agent's pull port unless set otherwise.
 pub const DEFAULT_PORT: u16 = 4319;

@@ -3,7 +3,7 @@
 use bytes::{Buf, BufMut, Bytes};
 use serde::{Deserialize, Serialize};
 
-use super::{BootId, Count, Cursor, FRAME_HEADER_BYTES, FrameHeader, Record, Share};
+use super::{BootId, Count, Cursor, FRAME_HEADER_BYTES, FrameHeader, Record, SamplingHead, Share};
 use crate::units::UnixMillis;
 
 /// First bytes of a page: format 1.
@@ -36,6 +36,9 @@ pub struct PageHead {
     /// Every counter that is not zero.
     #[serde(default)]
     pub counts: Vec<Count>,
+    /// There if applications have asked the agent lately what to sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<SamplingHead>,
 }
 
 impl PageHead {
@@ -216,6 +219,7 @@ mod tests {
                 reason: "spool_full".into(),
                 value: 3,
             }],
+            sampling: None,
         }
     }
 

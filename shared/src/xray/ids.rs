@@ -56,6 +56,13 @@ impl TraceId {
         Self(text)
     }
 
+    /// An id that is in this form already.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let (time, unique) = text.strip_prefix("1-")?.split_once('-')?;
+        let is_right = time.len() == 8 && unique.len() == 24 && is_hex(time) && is_hex(unique);
+        text.as_bytes().try_into().ok().filter(|_| is_right).map(Self)
+    }
+
     /// The id.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -74,6 +81,11 @@ impl SegmentId {
         let mut digits = [0; 16];
         put_hex(&id, &mut digits);
         Self(digits)
+    }
+
+    /// An id that is in this form already.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        text.as_bytes().try_into().ok().filter(|_| is_hex(text)).map(Self)
     }
 
     /// The id.
@@ -105,6 +117,10 @@ impl fmt::Debug for SegmentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Writes two digits for each byte.

@@ -12,7 +12,8 @@
 //! | what X-Ray limits | `limits`, and for the size of a document `shorten` |
 //! | documents into calls, and the answer | [`calls`], [`body`], [`verdict`], [`unprocessed`], [`renamed`] |
 //!
-//! Spans may also go to X-Ray as they are: [`otlp`].
+//! Spans may also go to X-Ray as they are: [`otlp`]. Documents that an X-Ray SDK has made come in a [`datagram`] and go
+//! out as they are: [`received()`]. What such SDKs ask X-Ray beside that is [`sampling`].
 //!
 //! Where that exporter draws an id at random, this one derives it from trace and span; where it lets chance decide
 //! between two attributes of one meaning, one order of preference holds.
@@ -24,6 +25,7 @@ mod batch;
 mod call;
 mod cause;
 mod connection;
+pub mod datagram;
 mod document;
 mod http;
 mod ids;
@@ -36,8 +38,10 @@ mod names;
 mod origin;
 pub mod otlp;
 mod place;
+mod received;
 mod rename;
 mod resource;
+pub mod sampling;
 mod segment;
 mod shorten;
 mod sql;
@@ -52,6 +56,7 @@ use bytes::Bytes;
 pub use answer::{Unprocessed, Verdict, error_code, unprocessed, verdict};
 pub use batch::{HEADERS, MAX_DOCUMENT_BYTES, MAX_DOCUMENTS, PATH, body, calls, group_by_trace};
 pub use ids::{SegmentId, TraceId};
+pub use received::{MAX_RECEIVED_BYTES, ReceivedError, received};
 pub use rename::renamed;
 
 pub use translator::Translator;

@@ -212,6 +212,7 @@ mod tests {
             metrics: ShareHead::default(),
             traces: ShareHead::default(),
             counts: Vec::new(),
+            sampling: None,
         };
         Page { head, task: Bytes::from_static(b"{}"), records: (10..10 + readings).map(record).collect() }
     }

@@ -15,7 +15,7 @@ use siphon_core::{
     remote_write::{Limits, Request, Version},
     series::Ends,
     units::UnixMillis,
-    wire::{Cursor, Kind, Page, Record},
+    wire::{Cursor, Kind, Page, Record, Share},
     xray::{self, Document, otlp::Span},
 };
 
@@ -31,6 +31,15 @@ pub struct Delivery<T> {
     pub items: Vec<T>,
     /// The records that are dealt with for good once the items are stored.
     pub completes: Completes,
+}
+
+/// Traces for an OTLP endpoint, or for PutTraceSegments.
+#[derive(Debug)]
+pub enum SpansOrSegments {
+    /// Spans as they are.
+    Spans(Vec<Span>),
+    /// Documents of an X-Ray SDK.
+    Segments(Vec<Document>),
 }
 
 /// Consecutive records of one share.
@@ -136,11 +145,12 @@ impl<'a> Export<'a> {
 
     /// The documents of the traces share, as many a delivery as one call takes.
     pub fn segments(&self) -> impl Iterator<Item = Delivery<Document>> {
-        segments::deliveries(self)
+        segments::deliveries(self, self.page.share(Share::Traces))
     }
 
-    /// The spans of the traces share as they are, as many a delivery as one request takes.
-    pub fn spans(&self) -> impl Iterator<Item = Delivery<Span>> {
+    /// The spans of the traces share as they are, as many as one request takes; in between, in the order of the records,
+    /// the documents of X-Ray SDKs, which are no spans, as many as one call takes.
+    pub fn spans(&self) -> impl Iterator<Item = (SpansOrSegments, Completes)> {
         spans::deliveries(self)
     }
 }

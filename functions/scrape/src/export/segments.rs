@@ -1,15 +1,19 @@
-//! The traces share -> segment documents.
+//! The traces share -> segment documents: those that spans become, and those that X-Ray SDKs made.
+
+use std::error::Error;
 
 use siphon_core::{
-    wire::{Record, Share},
+    wire::{Kind, Record},
     xray::{self, Document, MAX_DOCUMENTS, Translator},
 };
 
 use super::{BadRecord, Completes, Delivery, Export, pending::Pending};
 
 /// See [`Export::segments`].
-pub(super) fn deliveries(export: &Export<'_>) -> impl Iterator<Item = Delivery<Document>> {
-    let mut records = export.page.share(Share::Traces);
+pub(super) fn deliveries<'a>(
+    export: &'a Export<'_>,
+    mut records: impl Iterator<Item = &'a Record>,
+) -> impl Iterator<Item = Delivery<Document>> {
     let mut translator = Translator::new(&export.options.xray, export.identity.as_ref());
     let mut pending = Pending::default();
     std::iter::from_fn(move || {
@@ -24,7 +28,11 @@ pub(super) fn deliveries(export: &Export<'_>) -> impl Iterator<Item = Delivery<D
 
 fn translate<'a>(translator: &mut Translator<'a>, record: &'a Record) -> (Vec<Document>, Completes) {
     let mut own = Completes::one(record);
-    match translator.translate(&record.payload) {
+    let translation: Result<_, Box<dyn Error>> = match record.kind {
+        Kind::XraySegment => xray::received(&record.payload).map_err(Into::into),
+        _ => translator.translate(&record.payload).map_err(Into::into),
+    };
+    match translation {
         Ok(mut translation) => {
             own.drop_spans(translation.dropped);
             own.shortened = translation.shortened;
@@ -32,7 +40,7 @@ fn translate<'a>(translator: &mut Translator<'a>, record: &'a Record) -> (Vec<Do
             (translation.documents, own)
         }
         Err(error) => {
-            own.bad.push(BadRecord::new(record, &error));
+            own.bad.push(BadRecord::new(record, &*error));
             (Vec::new(), own)
         }
     }

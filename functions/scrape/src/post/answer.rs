@@ -6,9 +6,6 @@ use http::{HeaderMap, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-/// Bytes of the body that are read.
-const READ_BYTES: usize = 65_536;
-
 /// Bytes of it that are logged.
 const SHOWN_BYTES: usize = 512;
 
@@ -20,15 +17,15 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads no more of the body than anyone looks at.
-    pub(super) async fn read(response: Response<Incoming>) -> Self {
+    /// Reads no more of the body than `most` bytes.
+    pub(super) async fn read(response: Response<Incoming>, most: usize) -> Self {
         let (head, mut incoming) = response.into_parts();
         let mut body = Vec::new();
-        while body.len() < READ_BYTES {
+        while body.len() < most {
             let Some(Ok(frame)) = incoming.frame().await else { break };
             body.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
         }
-        body.truncate(READ_BYTES);
+        body.truncate(most);
         Self { status: head.status, headers: head.headers, body }
     }
 

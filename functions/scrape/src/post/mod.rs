@@ -27,6 +27,9 @@ use signature::Signer;
 /// For one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Bytes of an answer that are read, unless the poster is told otherwise.
+const READ_BYTES: usize = 65_536;
+
 /// Names this sender to the receiver.
 const USER_AGENT: &str = concat!("siphon-scrape/", env!("CARGO_PKG_VERSION"));
 
@@ -68,6 +71,7 @@ pub struct Poster {
     endpoint: Uri,
     signer: Signer,
     verdict: fn(&Answer) -> Verdict,
+    read_bytes: usize,
 }
 
 /// Headers of a request, besides those that every request has.
@@ -84,7 +88,13 @@ impl Poster {
         verdict: fn(&Answer) -> Verdict,
         aws: &SdkConfig,
     ) -> Option<Self> {
-        Some(Self { client, endpoint, signer: Signer::new(service, aws)?, verdict })
+        Some(Self { client, endpoint, signer: Signer::new(service, aws)?, verdict, read_bytes: READ_BYTES })
+    }
+
+    /// Reads so many bytes of an answer.
+    #[must_use]
+    pub fn reading(self, read_bytes: usize) -> Self {
+        Self { read_bytes, ..self }
     }
 
     /// Posts until `body` is judged.
@@ -141,7 +151,7 @@ impl Poster {
     ) -> Result<Answer, AttemptError> {
         let request = self.request(headers, body, retries).await?;
         let end = deadline.at().min(Deadline::after(ATTEMPT_TIMEOUT).at());
-        let exchange = async { Ok(Answer::read(self.client.request(request).await?).await) };
+        let exchange = async { Ok(Answer::read(self.client.request(request).await?, self.read_bytes).await) };
         match timeout_at(end, exchange).await {
             Ok(answer) => answer.map_err(|error: legacy::Error| AttemptError::NoAnswer {
                 sent: !error.is_connect(),

@@ -12,23 +12,24 @@ use http::{Uri, uri::InvalidUri};
 use crate::post::PostError;
 
 /// X-Ray, as signatures name it.
-const SERVICE: &str = "xray";
+pub(crate) const SERVICE: &str = "xray";
 
 /// Where traces go, and as what.
-pub enum Traces {
-    /// Segment documents, through PutTraceSegments.
-    Segments(Segments),
-    /// Spans, to X-Ray's OTLP endpoint.
-    Otlp(Otlp),
+pub struct Traces {
+    /// Segment documents, through PutTraceSegments: what an X-Ray SDK made, and all spans unless they go elsewhere.
+    pub segments: Segments,
+    /// Spans, to X-Ray's OTLP endpoint, if they go there.
+    pub otlp: Option<Otlp>,
 }
 
-/// Where `path` is: on X-Ray's address in the region of `aws`, or on the address that the environment gives for all of
-/// AWS.
+/// Where `path` is: on X-Ray's `given` address, or the one that the environment gives for all of AWS, or that of the
+/// region of `aws`.
 ///
 /// # Errors
 /// If that is no address.
-pub fn endpoint(aws: &SdkConfig, path: &str) -> Result<Uri, InvalidUri> {
-    let address = aws.endpoint_url().map_or_else(|| address(aws), |url| url.trim_end_matches('/').to_owned());
+pub fn endpoint(aws: &SdkConfig, given: Option<&str>, path: &str) -> Result<Uri, InvalidUri> {
+    let given = given.or_else(|| aws.endpoint_url());
+    let address = given.map_or_else(|| address(aws), |url| url.trim_end_matches('/').to_owned());
     format!("{address}{path}").parse()
 }
 
@@ -85,7 +86,10 @@ mod tests {
             (of("us-east-1").use_dual_stack(true), "https://xray.us-east-1.api.aws/TraceSegments"),
             (of("us-east-1").endpoint_url("http://127.0.0.1:5/"), "http://127.0.0.1:5/TraceSegments"),
         ] {
-            assert_eq!(endpoint(&aws.build(), "/TraceSegments").unwrap().to_string(), want);
+            assert_eq!(endpoint(&aws.build(), None, "/TraceSegments").unwrap().to_string(), want);
         }
+        let aws = of("us-east-1").endpoint_url("http://127.0.0.1:5/").build();
+        let given = endpoint(&aws, Some("http://127.0.0.1:6/"), "/TraceSegments");
+        assert_eq!(given.unwrap().to_string(), "http://127.0.0.1:6/TraceSegments");
     }
 }

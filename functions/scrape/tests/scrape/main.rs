@@ -9,6 +9,7 @@
 mod draining;
 mod ending;
 mod limits;
+mod sampling;
 mod scraping;
 mod traces;
 mod world;

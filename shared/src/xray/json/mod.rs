@@ -15,6 +15,8 @@ use serde_json::Value;
 
 use text::QUOTE;
 
+pub(super) use text::within_text;
+
 pub(super) use native::{Native, NativeMap, as_text, sort_keep_last};
 
 /// What can be written as JSON.
@@ -38,7 +40,7 @@ pub(super) fn plain(written: &[u8]) -> String {
     let mut plain = Vec::with_capacity(written.len());
     let mut bytes = written.iter().copied();
     while let Some(byte) = bytes.next() {
-        plain.push(if byte == b'\\' { bytes.next().unwrap_or(byte) } else { byte });
+        plain.push(if byte == b'\\' { bytes.next().map_or(byte, text::unescaped) } else { byte });
     }
     String::from_utf8(plain).unwrap_or_default() // never another: whole texts and ASCII are all that is written
 }

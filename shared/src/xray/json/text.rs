@@ -16,6 +16,37 @@ pub(super) fn write(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(QUOTE);
 }
 
+/// JSON that was not written here, as all is written: within a text of other JSON.
+pub(crate) fn within_text(json: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(json.len() + json.len() / 8);
+    for part in json.as_bytes().split_inclusive(|byte| is_special(*byte)) {
+        match part.split_last() {
+            Some((special, plain)) if is_special(*special) => {
+                out.extend_from_slice(plain);
+                out.push(b'\\');
+                out.push(match special {
+                    b'\n' => b'n',
+                    b'\r' => b'r',
+                    b'\t' => b't',
+                    other => *other, // a quote or a backslash: JSON has no other special bytes
+                });
+            }
+            _ => out.extend_from_slice(part),
+        }
+    }
+    out
+}
+
+/// What a backslash and this byte stand for in what [`within_text`] writes.
+pub(super) const fn unescaped(byte: u8) -> u8 {
+    match byte {
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        other => other,
+    }
+}
+
 const fn is_special(byte: u8) -> bool {
     byte < b' ' || byte == b'"' || byte == b'\\'
 }

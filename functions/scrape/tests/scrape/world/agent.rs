@@ -12,7 +12,8 @@ use siphon_core::{
     units::UnixMillis,
     wire::{
         ACK_PATH, Ack, BootId, Count, Cursor, Cursors, Kind, LeaseId, MAX_PAGE_BYTES, PULL_PATH, Page,
-        PageHead, PullRequest, Reading, Record, Refusal, RefusalCode, Share, ShareHead,
+        PageHead, PullRequest, Reading, Record, Refusal, RefusalCode, SAMPLING_PATH, SamplingHandover,
+        SamplingHead, Share, ShareHead,
         signature::{self, Key, Nonce, SignedRequest},
     },
 };
@@ -50,6 +51,10 @@ pub(crate) struct State {
     pub(crate) stopping: bool,
     /// Most records of one page.
     pub(crate) page_records: Option<usize>,
+    /// What its pages say of sampling.
+    pub(crate) sampling: Option<SamplingHead>,
+    /// What it was handed over.
+    pub(crate) handovers: Vec<serde_json::Value>,
     /// What is acknowledged.
     pub(crate) acked: Cursors,
     pub(crate) pulls: Vec<PullRequest>,
@@ -162,6 +167,7 @@ impl State {
             (Manner::TooLarge, _) => (200, vec![0; MAX_PAGE_BYTES + 1]),
             (_, PULL_PATH) => self.pull(serde_json::from_slice(&body).unwrap()),
             (_, ACK_PATH) => self.ack(&serde_json::from_slice(&body).unwrap()),
+            (_, SAMPLING_PATH) => self.take_sampling(&body),
             (_, other) => panic!("unexpected path {other}"),
         };
         Some(self.sign(status, nonce, body))
@@ -220,8 +226,17 @@ impl State {
             metrics: share(Share::Metrics),
             traces: share(Share::Traces),
             counts: self.counts.clone(),
+            sampling: self.sampling.clone(),
         };
         (200, Page { head, task: task_json(&self.task_arn).into(), records }.encode().unwrap())
+    }
+
+    /// Checks what the real agent does.
+    fn take_sampling(&mut self, body: &[u8]) -> (u16, Vec<u8>) {
+        let handover: SamplingHandover<'_> = serde_json::from_slice(body).unwrap();
+        assert_eq!((handover.boot, handover.task_arn.as_ref()), (BOOT, self.task_arn.as_str()));
+        self.handovers.push(serde_json::from_slice(body).unwrap());
+        (204, Vec::new())
     }
 
     fn ack(&mut self, ack: &Ack) -> (u16, Vec<u8>) {

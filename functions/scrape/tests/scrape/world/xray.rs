@@ -34,6 +34,12 @@ pub(crate) struct State {
     pub(crate) requests: Vec<(Parts, Bytes)>,
     /// Id -> how often it was taken.
     pub(crate) documents: BTreeMap<String, u32>,
+    /// Each answer to GetSamplingRules: status and body.
+    pub(crate) rules: VecDeque<(u16, String)>,
+    /// Each answer to GetSamplingTargets, likewise; the last one for all after it.
+    pub(crate) targets: VecDeque<(u16, String)>,
+    /// The bodies of those calls, by path.
+    pub(crate) sampling_calls: Vec<(String, Value)>,
     /// Id -> name that it was last taken under.
     pub(crate) names: BTreeMap<String, String>,
 }
@@ -73,9 +79,23 @@ pub(crate) fn id(span: u64) -> String {
 }
 
 impl State {
+    fn sampling(&mut self, path: &str, body: &[u8]) -> Option<Answer> {
+        self.sampling_calls.push((path.to_owned(), serde_json::from_slice(body).unwrap()));
+        let answers = match path {
+            "/GetSamplingRules" => &mut self.rules,
+            "/SamplingTargets" => &mut self.targets,
+            other => panic!("unexpected path {other}"),
+        };
+        let (status, body) = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }?;
+        Some(answer(status, body))
+    }
+
     fn respond(&mut self, head: &Parts, body: Bytes) -> Option<Answer> {
-        assert_eq!(head.uri.path(), "/TraceSegments");
         assert!(header(head, "authorization").contains("/eu-west-1/xray/aws4_request"));
+        match head.uri.path() {
+            "/TraceSegments" => {}
+            path => return self.sampling(path, &body),
+        }
         self.requests.push((head.clone(), body.clone()));
         let body: Value = serde_json::from_slice(&body).unwrap();
         let texts =
