@@ -12,9 +12,15 @@ use crate::{
     spool::{Spool, Tally},
 };
 
-/// Counters by event, kind and reason. All names are fixed, so that it can't grow.
+/// Counters. All names are fixed, so that it can't grow.
 #[derive(Debug, Default)]
-pub struct Ledger(BTreeMap<(&'static str, &'static str, &'static str), u64>);
+pub struct Ledger {
+    /// What each record changes: not worth a search in the map.
+    accepted_records: Tally,
+    accepted_items: Tally,
+    /// Everything else, by event, kind and reason.
+    others: BTreeMap<(&'static str, &'static str, &'static str), u64>,
+}
 
 /// Why records are lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +66,8 @@ impl Refused {
 impl Ledger {
     /// A record of `kind` with that many items went into the spool.
     pub fn accepted(&mut self, kind: Kind, items: u64) {
-        self.add("accepted_records", kind.name(), "", 1);
-        self.add("accepted_items", kind.name(), "", items);
+        self.accepted_records.add(kind, 1);
+        self.accepted_items.add(kind, items);
     }
 
     /// Records were lost before they were acknowledged.
@@ -148,17 +154,22 @@ impl Ledger {
     /// Every counter that is not zero, and how full `spool` is.
     #[must_use]
     pub fn counts(&self, spool: &Spool) -> Vec<Count> {
-        let counters =
-            self.0.iter().map(|(&(event, kind, reason), &value)| count(event, kind, reason, value));
-        counters.chain(self.levels(spool)).collect()
+        let accepted = [("accepted_items", self.accepted_items), ("accepted_records", self.accepted_records)];
+        let accepted = accepted.into_iter().flat_map(|(event, tally)| {
+            let counted = tally.by_kind().filter(|(_, value)| *value > 0);
+            counted.map(move |(kind, value)| count(event, kind.name(), "", value))
+        });
+        let others = self.others.iter();
+        let others = others.map(|(&(event, kind, reason), &value)| count(event, kind, reason, value));
+        accepted.chain(others).chain(self.levels(spool)).collect()
     }
 
     /// Levels of what was ever accepted: an empty spool says so, a kind that never comes says nothing.
     fn levels(&self, spool: &Spool) -> impl Iterator<Item = Count> {
-        let records = spool.by_kind().by_kind();
-        let known = records.filter(|(kind, _)| self.0.contains_key(&("accepted_records", kind.name(), "")));
+        let records = spool.by_kind().by_kind().zip(self.accepted_records.by_kind());
+        let known = records.filter(|(_, (_, accepted))| *accepted > 0);
+        let records = known.map(|((kind, records), _)| count("buffered_records", kind.name(), "", records));
         let bytes = Share::ALL.into_iter().map(|share| (share.name(), spool.used(share) as u64));
-        let records = known.map(|(kind, records)| count("buffered_records", kind.name(), "", records));
         records.chain(bytes.map(|(share, bytes)| count("buffered_bytes", share, "", bytes)))
     }
 
@@ -170,7 +181,7 @@ impl Ledger {
 
     fn add(&mut self, event: &'static str, kind: &'static str, reason: &'static str, value: u64) {
         if value > 0 {
-            *self.0.entry((event, kind, reason)).or_default() += value;
+            *self.others.entry((event, kind, reason)).or_default() += value;
         }
     }
 }
