@@ -53,6 +53,8 @@ pub async fn drain(
     let drained = async {
         let _ = sampler.await;
         agent.stopping.set(true);
+        agent.scrapes.hold(false);
+        agent.seal_scrapes();
         if let Some(endpoint) = agent.settings.metadata.clone() {
             let ends = spawn_local(ecs::see_ends(Rc::clone(agent), endpoint));
             let _ = timeout(LAST_WORDS, ends).await; // it goes on while records are to be handed out
