@@ -56,6 +56,8 @@ pub async fn drain(
         // At once, so that the pages of a stopping agent have all series, which its end is marked on.
         agent.flush(Flush::All);
         agent.stopping.set(true);
+        agent.scrapes.hold(false);
+        agent.seal_scrapes();
         if let Some(endpoint) = agent.settings.metadata.clone() {
             let ends = spawn_local(ecs::see_ends(Rc::clone(agent), endpoint));
             let _ = timeout(LAST_WORDS, ends).await; // it goes on while records are to be handed out

@@ -31,7 +31,8 @@ use crate::agent::{Agent, now};
 /// How often it is looked which containers ask to be scraped.
 const LABELS_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Scrapes all targets until `stop` turns true, and each once more then. What was scraped is in the spool in the end.
+/// Scrapes all targets until `stop` turns true, and each once more then. The last scrapes are held
+/// ([`Recorders`]): they belong into the pages that say that the agent is stopping, which end the series that they have.
 pub async fn scrape(agent: Rc<Agent>, mut stop: watch::Receiver<bool>) {
     let mut targets = Targets { stop: stop.clone(), agent: Rc::clone(&agent), running: BTreeMap::new() };
     for target in &agent.settings.scrape_targets {
@@ -48,10 +49,10 @@ pub async fn scrape(agent: Rc<Agent>, mut stop: watch::Receiver<bool>) {
         () = follow => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
+    agent.scrapes.hold(true);
     for running in targets.running.into_values() {
         let _ = running.task.await;
     }
-    agent.seal_scrapes();
 }
 
 /// The targets that are scraped, by `job` and `instance`.

@@ -22,6 +22,8 @@ pub(super) struct Slot(u64);
 pub struct Recorders {
     memory: Rc<Memory>,
     next: Cell<u64>,
+    /// Open blocks stay open, so that the last scrapes go out together.
+    is_held: Cell<bool>,
     open: RefCell<BTreeMap<Slot, Held>>,
 }
 
@@ -36,7 +38,8 @@ impl Recorders {
     /// All together take so many bytes at most.
     #[must_use]
     pub fn new(memory_bytes: usize) -> Self {
-        Self { memory: Rc::new(Memory::new(memory_bytes)), next: Cell::new(0), open: RefCell::default() }
+        let memory = Rc::new(Memory::new(memory_bytes));
+        Self { memory, next: Cell::new(0), is_held: Cell::new(false), open: RefCell::default() }
     }
 
     pub(super) fn share(&self) -> Share {
@@ -65,9 +68,15 @@ impl Recorders {
         sealed
     }
 
-    /// Closes all open blocks. The work is bounded by the number of targets, since no block is larger than a full one.
+    /// From now on [`Self::seal`] leaves blocks open, or closes them again.
+    pub(crate) fn hold(&self, is_held: bool) {
+        self.is_held.set(is_held);
+    }
+
+    /// Closes all open blocks, unless they are held. The work is bounded by the number of targets, since no block is larger than a full one.
     pub(crate) fn seal(&self) -> Vec<Sealed> {
-        self.open.borrow_mut().values_mut().filter_map(Held::seal).collect()
+        let mut open = self.open.borrow_mut();
+        open.values_mut().filter(|_| !self.is_held.get()).filter_map(Held::seal).collect()
     }
 }
 
