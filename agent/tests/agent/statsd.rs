@@ -138,6 +138,19 @@ fn the_last_interval_is_not_lost() {
 }
 
 #[test]
+fn the_last_pages_have_all_series_for_scrape_ends_those_that_it_sees_there() {
+    let every = ("SIPHON_STATSD_INTERVAL", "2s");
+    let (agent, puller) = Agent::known(&Metadata::start(), &[every, ("SIPHON_SAMPLE_INTERVAL", "1h")]);
+    send(&client(&agent), "orders:3|c");
+    pull_until(&puller, "the first interval", |values| values.len() == 1);
+    agent.signal("TERM");
+    let page = eventually("stopping", || puller.pull().ok().filter(|page| page.head.stopping));
+    let mut values = Values::new();
+    read(&page, &mut values);
+    assert_eq!(values, [("orders{}".to_owned(), Some(3.0))].into(), "though nothing has changed");
+}
+
+#[test]
 fn a_bad_line_costs_only_itself() {
     let (agent, puller) = Agent::known(&Metadata::start(), &[FAST]);
     let socket = client(&agent);

@@ -24,7 +24,7 @@ impl<'a> Tags<'a> {
     pub(super) fn recycled<'b>(mut self) -> Tags<'b> {
         self.0.clear();
         // Collecting what is as large gives the same memory.
-        Tags(self.0.into_iter().filter_map(|_| None).collect())
+        Tags(self.0.into_iter().map_while(|_| None).collect())
     }
 
     /// Adds `name:value,name:value`. Empty entries are passed over; a name without colon has the value `true`; one with
