@@ -90,17 +90,21 @@ get_python() {
     export PATH=$PWD/.venv/bin:$PATH
 }
 
-# OpenTelemetry's sampler for X-Ray, which a test runs.
+# For the tests with the OpenTelemetry JavaScript SDK. Whoever has no Node.js skips them.
 get_node() {
-    if command -v node >/dev/null && command -v npm >/dev/null; then
-        local sampler=tests/apps/sampler
-        if [ "$sampler/package-lock.json" -nt "$sampler/node_modules" ]; then
-            npm ci --prefix $sampler --no-audit --no-fund --silent || rm -rf $sampler/node_modules
-            [ ! -d $sampler/node_modules ] || touch $sampler/node_modules
-        fi
-        node --version
+    if ! command -v npm >/dev/null; then
+        printf 'no npm on PATH: the tests that need Node.js will be skipped\n'
+        return
+    fi
+    node --version
+    mkdir -p "$target/node"
+    cmp -s tests/apps/node/package-lock.json "$target/node/installed" && return
+    cp tests/apps/node/package.json tests/apps/node/package-lock.json "$target/node"
+    if npm ci --prefix "$target/node" --ignore-scripts --no-audit --no-fund --loglevel=error; then
+        cp tests/apps/node/package-lock.json "$target/node/installed"
     else
-        printf 'no node and npm on PATH: the test that needs them will be skipped\n'
+        rm -rf "$target/node"
+        printf 'npm can not install the packages: the tests that need Node.js will be skipped\n'
     fi
 }
 

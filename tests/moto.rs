@@ -107,7 +107,7 @@ fn what_the_agents_hold_reaches_prometheus_and_x_ray_and_is_acknowledged() {
     });
     let task = account.with_agent.first().unwrap();
     let otlp = format!("http://{}:{OTLP_PORT}", task.address);
-    let shop = python::json(python.app("shop.py").arg(otlp));
+    let shop = python::json(python.app("shop.py").args([&otlp, "http/protobuf", "none", "checkout"]));
     let trace_id = shop["x_ray_trace_id"].as_str().unwrap();
     let segments = wait::until("the trace is stored", || {
         round();

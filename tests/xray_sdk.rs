@@ -82,7 +82,7 @@ fn opentelemetrys_remote_sampler_samples_as_x_ray_says() {
     let local = Local::start(&["--no-workload", "--tasks", "1"]);
     let endpoint = format!("http://{}", daemon(&local));
     for (service, want) in [("probe", 0), ("checkout", 50)] {
-        let sampled = python::json(node.app("sampler/sampler.js").args([&endpoint, service]));
+        let sampled = python::json(node.app("sampler.js").args([&endpoint, service]));
         let seconds = sampled["seconds"].as_array().unwrap();
         assert_eq!(
             (seconds.last(), &sampled["steady"]),

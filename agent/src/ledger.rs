@@ -46,6 +46,8 @@ pub enum Refused {
     Busy,
     /// Its body took too long.
     Timeout,
+    /// Not about traces or metrics.
+    Unimplemented,
 }
 
 impl Refused {
@@ -59,6 +61,7 @@ impl Refused {
             Self::Encoding => "encoding",
             Self::Busy => "busy",
             Self::Timeout => "timeout",
+            Self::Unimplemented => "unimplemented",
         }
     }
 }
@@ -96,9 +99,9 @@ impl Ledger {
         self.add_tally("acked_records", records, "");
     }
 
-    /// An OTLP request was answered with an error.
-    pub fn refused_request(&mut self, kind: Kind, refused: Refused) {
-        self.add("refused_requests", kind.name(), refused.name(), 1);
+    /// An OTLP request was answered with an error. `kind` is a record kind's name, or that of what is not received.
+    pub fn refused_request(&mut self, kind: &'static str, refused: Refused) {
+        self.add("refused_requests", kind, refused.name(), 1);
     }
 
     /// Lines were added up.

@@ -4,7 +4,8 @@
 //! delta points alone, to store what they add up to.
 //!
 //! ```text
-//!   application ── OTLP/HTTP ──► receivers::otlp_http ─┐
+//!   application ── OTLP/gRPC ──► receivers::otlp_grpc ─┐
+//!               ── OTLP/HTTP ──► receivers::otlp_http ─┤
 //!               ── StatsD ─────► receivers::statsd ────┤
 //!               ── segments ───► receivers::xray ──────┤
 //!                                                      ├─► spool ──► handout ──► pull ──► scrape (Lambda)
@@ -13,10 +14,11 @@
 //! ```
 //!
 //! Everything runs on one thread. The memory ceiling follows from the settings: the spool, OTLP bodies in flight (one of
-//! the largest size and 1 MiB) and one more of the largest size while its delta points are added up, delta series (512 bytes
-//! each on average), StatsD's series (0.3 KB each as a rule, see `docs/statsd.md`), one page (2 MiB, or one record), and at
-//! most 368 connections of 16 KiB and a little; and, where there are targets, what scraping may take, with half a MiB while
-//! a block is deflated; and, where sampling is in use, its rules and targets (320 KiB) and a hand-over of them (384 KiB).
+//! the largest size and 1 MiB), for a moment what one of them is unpacked to, what protobuf its JSON becomes, and what its
+//! delta points add up to (each of the largest size at most), delta series (512 bytes each on average), StatsD's series
+//! (0.3 KB each as a rule, see `docs/statsd.md`), one page (2 MiB, or one record), and at most 624 connections of 16 KiB and
+//! a little; and, where there are targets, what scraping may take, with half a MiB while a block is deflated; and, where
+//! sampling is in use, its rules and targets (320 KiB) and a hand-over of them (384 KiB).
 
 pub mod agent;
 pub mod auth;

@@ -92,7 +92,7 @@ mod tests {
         let agent = Agent::new(settings, BootId([0; 16]), &[0; 16]);
         agent.store(Kind::OtlpTraces, b"spans", 3);
         agent.store(Kind::Ecs, b"reading", 1);
-        agent.ledger.borrow_mut().refused_request(Kind::OtlpTraces, Refused::Malformed);
+        agent.ledger.borrow_mut().refused_request(Kind::OtlpTraces.name(), Refused::Malformed);
         let page = exposition(&agent);
         for lines in [
             "\n# TYPE siphon_agent_accepted_items_total counter\nsiphon_agent_accepted_items_total{kind=\"ecs\"} 1\n\

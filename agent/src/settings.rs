@@ -28,6 +28,8 @@ pub const RECEIVER_HOST: &str = "SIPHON_RECEIVER_HOST";
 
 /// The setting that says where pulls and health checks are answered.
 pub const PULL_ADDRESS: &str = "SIPHON_PULL_ADDRESS";
+/// The setting that says where OTLP over gRPC is received.
+pub const OTLP_GRPC_ADDRESS: &str = "SIPHON_OTLP_GRPC_ADDRESS";
 /// The setting that says where OTLP over HTTP is received.
 pub const OTLP_HTTP_ADDRESS: &str = "SIPHON_OTLP_HTTP_ADDRESS";
 /// The setting that says where the agent tells its own metrics.
@@ -50,9 +52,11 @@ pub struct Settings {
     pub sample_interval: Duration,
     /// Both shares of the spool. `SIPHON_SPOOL_MAX_BYTES`.
     pub spool_max_bytes: usize,
+    /// Where OTLP over gRPC is received, if anywhere. `SIPHON_OTLP_GRPC_ADDRESS`.
+    pub otlp_grpc_address: Option<SocketAddr>,
     /// Where OTLP over HTTP is received, if anywhere. `SIPHON_OTLP_HTTP_ADDRESS`.
     pub otlp_http_address: Option<SocketAddr>,
-    /// The largest OTLP body, never more than fits into a share. `SIPHON_OTLP_MAX_BODY_BYTES`.
+    /// The largest OTLP request without its compression, never more than fits into a share. `SIPHON_OTLP_MAX_BODY_BYTES`.
     pub otlp_max_body_bytes: usize,
     /// What is said of StatsD.
     pub statsd: StatsdSettings,
@@ -111,6 +115,7 @@ impl Settings {
             Ipv4Addr::LOCALHOST.into(),
             parsed("an IP address, such as 127.0.0.1, or 0.0.0.0 for all of the task's"),
         );
+        let otlp_grpc_address = read_receiver(&mut read, OTLP_GRPC_ADDRESS, host, 4317);
         let otlp_http_address = read_receiver(&mut read, OTLP_HTTP_ADDRESS, host, 4318);
         let statsd = StatsdSettings::read(&mut read, host);
         let delta = read_delta(&mut read);
@@ -139,6 +144,7 @@ impl Settings {
             key,
             sample_interval,
             spool_max_bytes,
+            otlp_grpc_address,
             otlp_http_address,
             otlp_max_body_bytes: otlp_max_body_bytes.min(Spool::payload_limit(spool_max_bytes)),
             statsd,
@@ -236,6 +242,7 @@ mod tests {
         let settings = read(&[KEY]).unwrap();
         assert_eq!(settings.sample_interval, Duration::from_secs(20));
         assert_eq!(settings.spool_max_bytes, 8_388_608);
+        assert_eq!(settings.otlp_grpc_address, Some("127.0.0.1:4317".parse().unwrap()));
         assert_eq!(settings.otlp_http_address, Some("127.0.0.1:4318".parse().unwrap()));
         assert_eq!(settings.xray_address, Some("127.0.0.1:2000".parse().unwrap()));
         assert_eq!(settings.pull_address.to_string(), "0.0.0.0:4319");
@@ -286,6 +293,7 @@ mod tests {
             "SIPHON_SAMPLE_INTERVAL",
             "SIPHON_SPOOL_MAX_BYTES",
             "SIPHON_RECEIVER_HOST",
+            "SIPHON_OTLP_GRPC_ADDRESS",
             "SIPHON_OTLP_HTTP_ADDRESS",
             "SIPHON_OTLP_MAX_BODY_BYTES",
             "SIPHON_STATSD_ADDRESS",

@@ -22,7 +22,8 @@ pub(crate) const AGENT_CONTAINER: &str = "siphon-agent";
 
 const CLUSTER: &str = "shop";
 const OTLP_PORT: u16 = 4318;
-const XRAY_PORT: u16 = 2000;
+/// The other ports that an agent listens on.
+const OTHER_PORTS: [u16; 3] = [wire::DEFAULT_PORT, 4317, 2000];
 
 /// The services of the shop, which share the tasks evenly.
 pub(crate) const SERVICES: [&str; 3] = ["frontend", "checkout", "inventory"];
@@ -193,8 +194,9 @@ fn free_addresses(count: usize) -> anyhow::Result<Vec<Ipv4Addr>> {
     for block in (0..=18u8).step_by(2) {
         let addresses = addresses(block, count);
         let taken = addresses.iter().find_map(|address| {
-            [wire::DEFAULT_PORT, OTLP_PORT, XRAY_PORT]
+            OTHER_PORTS
                 .into_iter()
+                .chain([OTLP_PORT])
                 .find_map(|port| free(SocketAddr::from((*address, port))).err())
         });
         match taken {

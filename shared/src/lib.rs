@@ -16,6 +16,7 @@
 //! [`series`] and [`units`] are the words that the others share, [`emf`] renders the functions' own metrics.
 
 pub mod amp;
+pub mod compression;
 pub mod ecs;
 pub mod emf;
 pub mod exposition;

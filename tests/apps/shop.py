@@ -1,15 +1,15 @@
-"""An application as its authors write it: the OpenTelemetry SDK, sending to an agent by OTLP over HTTP.
+"""An application as its authors write it: the OpenTelemetry SDK, sending to an agent by OTLP.
 
-Usage: shop.py ENDPOINT
+Usage: shop.py ENDPOINT PROTOCOL COMPRESSION SERVICE
 
+PROTOCOL is http/protobuf or grpc, COMPRESSION gzip or none, as SDKs read them from the environment too.
 Serves one order, with a payment that fails, and counts it. Prints the trace's id in X-Ray's form, as JSON, when all has been taken.
 """
 
 import json
+import os
 import sys
 
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
@@ -18,16 +18,26 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-endpoint = sys.argv[1]
-resource = Resource.create({"service.name": "checkout", "service.namespace": "shop", "service.version": "1.2.3"})
+endpoint, protocol, compression, service = sys.argv[1:]
+if compression != "none":  # which the gRPC exporter does not know
+    os.environ["OTEL_EXPORTER_OTLP_COMPRESSION"] = compression
+os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint
+if protocol == "grpc":
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+else:
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+resource = Resource.create({"service.name": service, "service.namespace": "shop", "service.version": "1.2.3"})
 
 spans = TracerProvider(resource=resource)
-spans.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces")))
+spans.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
 tracer = spans.get_tracer("shop", "1.2.3")
 
 metrics = MeterProvider(
     resource=resource,
-    metric_readers=[PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=f"{endpoint}/v1/metrics"))],
+    metric_readers=[PeriodicExportingMetricReader(OTLPMetricExporter())],
 )
 meter = metrics.get_meter("shop", "1.2.3")
 orders = meter.create_counter("shop.orders", unit="{order}", description="Orders taken")

@@ -1,4 +1,4 @@
-//! JavaScript programs of `tests/apps/`, with the packages that `scripts/test.sh` fetches for them.
+//! Programs of `tests/apps/node/`, with the packages that `scripts/test.sh` installs beside a copy of them.
 
 use std::{
     env,
@@ -6,37 +6,39 @@ use std::{
     process::Command,
 };
 
-use crate::{process::command, repository, skipped};
+use crate::{process::command, programs, repository, skipped};
 
-/// Node.js.
-pub struct Node(PathBuf);
+/// The interpreter, and its packages.
+pub struct Node {
+    program: PathBuf,
+    packages: PathBuf,
+}
 
 impl Node {
-    /// None, after saying that the test is skipped, if there is no Node.js or the packages have not been fetched.
+    /// None, after saying that the test is skipped, if there is no Node.js or its packages are not there.
     #[must_use]
     pub fn find() -> Option<Self> {
         let path = env::var_os("PATH").unwrap_or_default();
-        let node = env::split_paths(&path).map(|folder| folder.join("node")).find(|node| node.exists());
-        let Some(node) = node else {
-            skipped("there is no node on PATH");
-            return None;
-        };
-        if !apps().join("sampler/node_modules").exists() {
-            skipped("the packages of tests/apps/sampler are missing; scripts/test.sh fetches them");
-            return None;
+        let program = env::split_paths(&path).map(|folder| folder.join("node")).find(|node| node.is_file());
+        let packages = programs::target().join("node/node_modules");
+        match program {
+            Some(program) if packages.exists() => Some(Self { program, packages }),
+            Some(_) => {
+                skipped("the packages of tests/apps/node are not installed; scripts/test.sh does it");
+                None
+            }
+            None => {
+                skipped("there is no node on PATH");
+                None
+            }
         }
-        Some(Self(node))
     }
 
-    /// `node tests/apps/APP`, without arguments and without our environment.
+    /// `node tests/apps/node/APP`, without arguments and without our environment.
     #[must_use]
     pub fn app(&self, app: impl AsRef<Path>) -> Command {
-        let mut command = command(&self.0);
-        command.arg(apps().join(app));
+        let mut command = command(&self.program);
+        command.arg(repository().join("tests/apps/node").join(app)).env("NODE_PATH", &self.packages);
         command
     }
-}
-
-fn apps() -> PathBuf {
-    repository().join("tests/apps")
 }

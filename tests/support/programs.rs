@@ -65,7 +65,11 @@ fn cargo_build(what: &[&str]) {
 }
 
 /// Cargo's target folder: this test runs as `TARGET/debug/deps/NAME`.
-fn target() -> PathBuf {
+///
+/// # Panics
+/// If it runs elsewhere.
+#[must_use]
+pub fn target() -> PathBuf {
     let test = env::current_exe().unwrap();
     test.ancestors().nth(3).map(Path::to_owned).expect("a test runs in target/debug/deps")
 }

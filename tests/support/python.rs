@@ -31,12 +31,12 @@ impl Python {
     }
 }
 
-/// Runs `command` to its end and reads the JSON that it prints.
+/// Runs a program, be it of Python or not, to its end and reads the JSON that it prints.
 ///
 /// # Panics
 /// If it fails or prints anything else.
 pub fn json(command: &mut Command) -> Value {
-    let output = command.output().expect("Python runs");
+    let output = command.output().expect("the program runs");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {}\n{errors}", output.status);
     serde_json::from_slice(&output.stdout)

@@ -2,6 +2,8 @@
 
 mod body;
 pub mod client;
+mod http1;
+mod http2;
 mod server;
 pub mod udp;
 
@@ -11,7 +13,9 @@ pub use body::{Body, BodyError, Budget, discard, read};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
-pub use server::{Limits, Peer, WhenFull, serve};
+pub use http1::serve;
+pub use http2::serve_http2;
+pub use server::{Limits, Peer, WhenFull};
 
 use crate::StartError;
 

@@ -1,25 +1,19 @@
-//! Accepts connections, as many as fit, and speaks HTTP/1.1 on them.
+//! Accepts connections, as many as fit, whatever is spoken on them.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use http::Request;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use log::warn;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::spawn_local,
-    time::{sleep, timeout},
+    time::sleep,
 };
 
-use super::{Answer, is_local};
+use super::is_local;
 
-/// Headers must fit, and a body is read in pieces of this size.
-const BUFFER_BYTES: usize = 16 << 10;
-
-/// What a connection that must end still has for the request in hand.
-const LAST_REQUEST_TIME: Duration = Duration::from_secs(10);
+/// What a connection that must end still has for the requests in hand.
+pub(super) const LAST_REQUEST_TIME: Duration = Duration::from_secs(10);
 
 /// What bounds the memory and the life of connections.
 #[derive(Clone, Copy, Debug)]
@@ -61,20 +55,32 @@ impl Peer {
     }
 }
 
-/// Serves `listener` until `closing` turns true and all connections have ended.
-pub async fn serve<H, F>(listener: TcpListener, limits: Limits, mut closing: watch::Receiver<bool>, handle: H)
-where
-    H: Fn(Peer, Request<Incoming>) -> F + 'static,
-    F: Future<Output = Answer> + 'static,
+/// A connection that was accepted.
+pub(super) struct Accepted {
+    pub(super) stream: TcpStream,
+    pub(super) peer: Peer,
+    pub(super) place: Place,
+    pub(super) limits: Limits,
+    pub(super) closing: watch::Receiver<bool>,
+}
+
+/// Accepts connections and has each served by `connection`, until `closing` turns true and all have ended.
+pub(super) async fn accept_all<C, F>(
+    listener: TcpListener,
+    limits: Limits,
+    mut closing: watch::Receiver<bool>,
+    connection: C,
+) where
+    C: Fn(Accepted) -> F,
+    F: Future<Output = ()> + 'static,
 {
-    let handle = Rc::new(handle);
     let room = Room::new(limits);
     let signal = closing.clone();
     let accepting = async {
         loop {
             let Some((stream, peer)) = accept(&listener).await else { continue };
             let Some(place) = room.enter(peer).await else { continue };
-            spawn_local(connection(stream, peer, place, limits, signal.clone(), Rc::clone(&handle)));
+            spawn_local(connection(Accepted { stream, peer, place, limits, closing: signal.clone() }));
         }
     };
     tokio::select! {
@@ -101,37 +107,6 @@ async fn accept(listener: &TcpListener) -> Option<(TcpStream, Peer)> {
     }
 }
 
-async fn connection<H, F>(
-    stream: TcpStream,
-    peer: Peer,
-    place: Place,
-    limits: Limits,
-    mut closing: watch::Receiver<bool>,
-    handle: Rc<H>,
-) where
-    H: Fn(Peer, Request<Incoming>) -> F + 'static,
-    F: Future<Output = Answer> + 'static,
-{
-    let service = service_fn(move |request| {
-        let answer = handle(peer, request);
-        async move { Ok::<_, Infallible>(answer.await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.idle)
-        .keep_alive(place.keep_alive)
-        .max_buf_size(BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        _ = closing.wait_for(|closing| *closing) => {}
-        () = sleep(limits.age) => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    let _ = timeout(LAST_REQUEST_TIME, connection).await;
-}
-
 /// The places for connections.
 struct Room {
     local: Arc<Semaphore>,
@@ -140,8 +115,9 @@ struct Room {
 }
 
 /// One connection's place. Free again when dropped.
-struct Place {
-    keep_alive: bool,
+pub(super) struct Place {
+    /// Whether there is room enough to stay.
+    pub(super) keep_alive: bool,
     _permit: OwnedSemaphorePermit,
 }
 

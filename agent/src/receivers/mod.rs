@@ -2,6 +2,8 @@
 
 pub mod ecs;
 pub mod metadata;
+pub mod otlp;
+pub mod otlp_grpc;
 pub mod otlp_http;
 pub mod prometheus;
 pub mod statsd;
@@ -14,6 +16,7 @@ use std::{
 };
 
 use log::info;
+use otlp_grpc::OtlpGrpc;
 use otlp_http::OtlpHttp;
 use tokio::{
     sync::watch,
@@ -29,11 +32,12 @@ use crate::{
     StartError,
     agent::Agent,
     net::{self, udp},
-    settings::{OTLP_HTTP_ADDRESS, Settings},
+    settings::{OTLP_GRPC_ADDRESS, OTLP_HTTP_ADDRESS, Settings},
 };
 
 /// The sockets of all receivers that are on.
 pub struct Sockets {
+    otlp_grpc: Option<TcpListener>,
     otlp_http: Option<TcpListener>,
     statsd: Option<UdpSocket>,
     xray: Option<XRaySockets>,
@@ -47,6 +51,7 @@ impl Sockets {
     pub fn bind(settings: &Settings) -> Result<Self, StartError> {
         let statsd = settings.statsd.address.map(|address| udp::bind(address, statsd::ADDRESS));
         Ok(Self {
+            otlp_grpc: bind(settings.otlp_grpc_address, OTLP_GRPC_ADDRESS)?,
             otlp_http: bind(settings.otlp_http_address, OTLP_HTTP_ADDRESS)?,
             statsd: statsd.transpose()?,
             xray: settings.xray_address.map(XRaySockets::bind).transpose()?,
@@ -63,6 +68,15 @@ impl Sockets {
         closing: &watch::Receiver<bool>,
     ) -> io::Result<Vec<JoinHandle<()>>> {
         let mut tasks = Vec::new();
+        if let Some(listener) = self.otlp_grpc {
+            let listener = announced("otlp_grpc", listener)?;
+            let receiver = Rc::new(OtlpGrpc::new(Rc::clone(agent)));
+            let handle = move |_, request| {
+                let receiver = Rc::clone(&receiver);
+                async move { receiver.handle(request).await }
+            };
+            tasks.push(spawn_local(net::serve_http2(listener, otlp_grpc::LIMITS, closing.clone(), handle)));
+        }
         if let Some(listener) = self.otlp_http {
             let listener = announced("otlp_http", listener)?;
             let receiver = Rc::new(OtlpHttp::new(Rc::clone(agent)));

@@ -1,23 +1,19 @@
-//! OTLP over HTTP (<https://opentelemetry.io/docs/specs/otlp/#otlphttp>), protobuf. A request is checked and stored as
-//! it came; nothing of it is rebuilt.
+//! OTLP over HTTP (<https://opentelemetry.io/docs/specs/otlp/#otlphttp>), as protobuf and as JSON. An answer is in the form
+//! of its request. Pages in browsers are not answered: CORS is off.
 
-use std::{
-    cell::RefCell,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::{rc::Rc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::Incoming;
-use log::warn;
-use prost::Message;
-use siphon_core::{otlp::check, wire::Kind};
+use prost::Message as _;
+use serde::Serialize;
+use siphon_core::{compression::Encoding, otlp::grpc::Status};
 
+use super::otlp::{BODY_TIME, Format, Intake, RETRY_SECONDS, Refusal, Signal};
 use crate::{
     agent::Agent,
     ledger::Refused,
-    logging::Throttle,
-    net::{Answer, BodyError, Limits, WhenFull, answer, discard, read, text},
+    net::{Answer, Limits, WhenFull, answer, discard, read, text},
 };
 
 /// Exporters keep a connection between their exports, a minute apart or less.
@@ -28,45 +24,36 @@ pub const LIMITS: Limits = Limits {
     age: Duration::from_secs(3600),
 };
 
-/// A body must be whole by then. Exporters give up after as long.
-const BODY_TIME: Duration = Duration::from_secs(10);
-
 const PROTOBUF: &str = "application/x-protobuf";
+const JSON: &str = "application/json";
 
-/// `google.rpc.Status`, the body of every error answer to a protobuf request.
-#[derive(Clone, PartialEq, Message)]
-struct Status {
-    #[prost(int32, tag = "1")]
-    code: i32,
-    #[prost(string, tag = "2")]
-    message: String,
-}
-
-/// A request that is answered with an error, and why.
-struct Refusal {
-    refused: Refused,
-    message: String,
+/// A `google.rpc.Status` in JSON.
+#[derive(Serialize)]
+struct JsonStatus<'a> {
+    code: u8,
+    message: &'a str,
 }
 
 /// The receiver.
 pub struct OtlpHttp {
-    agent: Rc<Agent>,
-    refusal_log: RefCell<Throttle>,
+    intake: Intake,
 }
 
 impl OtlpHttp {
     /// A receiver that stores in the agent's spool.
     #[must_use]
     pub const fn new(agent: Rc<Agent>) -> Self {
-        Self { agent, refusal_log: RefCell::new(Throttle::new(Duration::from_secs(10))) }
+        Self { intake: Intake::new(agent) }
     }
 
     /// Answers one request.
     pub async fn handle(&self, request: Request<Incoming>) -> Answer {
-        let (head, body) = request.into_parts();
-        let kind = match head.uri.path() {
-            "/v1/traces" => Kind::OtlpTraces,
-            "/v1/metrics" => Kind::OtlpMetrics,
+        let (head, mut body) = request.into_parts();
+        let signal = match head.uri.path() {
+            "/v1/traces" => Signal::Traces,
+            "/v1/metrics" => Signal::Metrics,
+            "/v1/logs" => Signal::Logs,
+            "/v1development/profiles" => Signal::Profiles,
             _ => {
                 discard(body).await;
                 return text(StatusCode::NOT_FOUND, "expected POST /v1/traces or POST /v1/metrics");
@@ -74,119 +61,99 @@ impl OtlpHttp {
         };
         if head.method != Method::POST {
             discard(body).await;
-            return with(text(StatusCode::METHOD_NOT_ALLOWED, "expected POST"), header::ALLOW, "POST");
+            let answer = text(StatusCode::METHOD_NOT_ALLOWED, "expected POST");
+            return with(answer, header::ALLOW, HeaderValue::from_static("POST"));
         }
-        match self.receive(kind, &head.headers, body).await {
-            Ok(()) => answer(StatusCode::OK, PROTOBUF, ""),
-            Err(refusal) => self.refuse(kind, &refusal),
+        let format = format(&head.headers);
+        match self.receive(signal, format, &head.headers, &mut body).await {
+            Ok(()) => success(format),
+            Err(refusal) => {
+                discard(body).await;
+                self.intake.refused(signal, &refusal);
+                error(&refusal, format)
+            }
         }
     }
 
-    async fn receive(&self, kind: Kind, headers: &HeaderMap, mut body: Incoming) -> Result<(), Refusal> {
-        if let Err(refusal) = expected_form(headers) {
-            discard(body).await;
-            return Err(refusal);
-        }
-        let limit = self.agent.settings.otlp_max_body_bytes;
-        let received = read(&mut body, limit, &self.agent.bodies, BODY_TIME).await;
-        let stored = match &received {
-            Ok(bytes) => self.store(kind, bytes),
-            Err(error) => Err(unread(*error, limit)),
-        };
-        drop(received);
-        if stored.is_err() {
-            discard(body).await;
-        }
-        stored
-    }
-
-    fn store(&self, kind: Kind, bytes: &[u8]) -> Result<(), Refusal> {
-        let checked = match kind {
-            Kind::OtlpTraces => check::traces(bytes),
-            _ => check::metrics(bytes),
-        };
-        let items = checked.map_err(|fault| Refusal {
-            refused: Refused::Malformed,
-            message: format!("body of {} bytes is not an OTLP request: {fault}", bytes.len()),
-        })?;
-        match kind {
-            _ if items == 0 => {}
-            Kind::OtlpMetrics => self.agent.store_metrics(bytes, items),
-            _ => self.agent.store(kind, bytes, items),
-        }
-        Ok(())
-    }
-
-    fn refuse(&self, kind: Kind, refusal: &Refusal) -> Answer {
-        self.agent.ledger.borrow_mut().refused_request(kind, refusal.refused);
-        if let Some(suppressed) = self.refusal_log.borrow_mut().pass(Instant::now()) {
-            let (kind, reason) = (kind.name(), refusal.refused.name());
-            warn!(kind, reason, suppressed, error = refusal.message.as_str(); "OTLP request refused");
-        }
-        refusal.answer()
+    async fn receive(
+        &self,
+        signal: Signal,
+        format: Option<Format>,
+        headers: &HeaderMap,
+        body: &mut Incoming,
+    ) -> Result<(), Refusal> {
+        let kind = signal.kind()?;
+        let format = format.ok_or_else(|| other_format(headers))?;
+        let encoding = encoding(headers)?;
+        let agent = self.intake.agent();
+        let limit = agent.settings.otlp_max_body_bytes;
+        let received = read(body, limit, &agent.bodies, BODY_TIME).await;
+        let received = received.map_err(|error| Refusal::unread(error, limit))?;
+        self.intake.take(kind, format, encoding, &received)
     }
 }
 
-impl Refusal {
-    fn answer(&self) -> Answer {
-        // The codes are those of google.rpc.Code.
-        let (status, code) = match self.refused {
-            Refused::Malformed => (StatusCode::BAD_REQUEST, 3),
-            Refused::Encoding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, 3),
-            Refused::Timeout => (StatusCode::REQUEST_TIMEOUT, 4),
-            Refused::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 8),
-            Refused::Busy => (StatusCode::SERVICE_UNAVAILABLE, 14),
-            // Who does not speak protobuf would not read it either.
-            Refused::ContentType => return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, &self.message),
-        };
-        let body = Status { code, message: self.message.clone() }.encode_to_vec();
-        let answer = answer(status, PROTOBUF, body);
-        if self.refused == Refused::Busy { with(answer, header::RETRY_AFTER, "1") } else { answer }
+fn text_of(headers: &HeaderMap, name: HeaderName) -> &str {
+    headers.get(name).map_or("", |value| value.to_str().unwrap_or("?").trim())
+}
+
+/// The form of the body, if it is one that is received.
+fn format(headers: &HeaderMap) -> Option<Format> {
+    let media_type = text_of(headers, header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
+    let formats = [(PROTOBUF, Format::Protobuf), (JSON, Format::Json)];
+    formats.into_iter().find(|(name, _)| media_type.eq_ignore_ascii_case(name)).map(|(_, format)| format)
+}
+
+fn other_format(headers: &HeaderMap) -> Refusal {
+    let content_type = text_of(headers, header::CONTENT_TYPE);
+    let message = format!("content type {content_type:?} is not received; send {PROTOBUF} or {JSON}");
+    Refusal { refused: Refused::ContentType, message }
+}
+
+fn encoding(headers: &HeaderMap) -> Result<Option<Encoding>, Refusal> {
+    Refusal::unless_received(text_of(headers, header::CONTENT_ENCODING))
+}
+
+fn success(format: Option<Format>) -> Answer {
+    match format {
+        Some(Format::Json) => answer(StatusCode::OK, JSON, r#"{"partialSuccess":{}}"#),
+        _ => answer(StatusCode::OK, PROTOBUF, ""),
     }
 }
 
-/// Whether the body can be what is received here, as the headers have it.
-fn expected_form(headers: &HeaderMap) -> Result<(), Refusal> {
-    let value = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?").trim());
-    let content_type = value(header::CONTENT_TYPE).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case(PROTOBUF) {
-        let message = format!("content type {content_type:?} is not received; send {PROTOBUF}");
-        return Err(Refusal { refused: Refused::ContentType, message });
-    }
-    match value(header::CONTENT_ENCODING) {
-        None | Some("") => Ok(()),
-        Some(encoding) if encoding.eq_ignore_ascii_case("identity") => Ok(()),
-        Some(encoding) => {
-            let message = format!(
-                "content encoding {encoding:?} is not received yet; send without compression \
-                 (OTEL_EXPORTER_OTLP_COMPRESSION=none)"
-            );
-            Err(Refusal { refused: Refused::Encoding, message })
+fn error(refusal: &Refusal, format: Option<Format>) -> Answer {
+    let (status, code) = (status(refusal.refused), refusal.code());
+    let message = refusal.message.as_str();
+    let answer = match format {
+        Some(Format::Protobuf) => {
+            let body = Status { code: code.into(), message: message.to_owned(), details: Vec::new() };
+            answer(status, PROTOBUF, body.encode_to_vec())
         }
-    }
-}
-
-fn unread(error: BodyError, limit: usize) -> Refusal {
-    let (refused, message) = match error {
-        BodyError::TooLarge => (
-            Refused::TooLarge,
-            format!(
-                "body is over {limit} bytes; send smaller batches, or raise SIPHON_OTLP_MAX_BODY_BYTES or \
-                 SIPHON_SPOOL_MAX_BYTES (a share is half of it)"
-            ),
-        ),
-        BodyError::Busy => (Refused::Busy, "too many large requests at once; send it again".to_owned()),
-        BodyError::Timeout => {
-            (Refused::Timeout, format!("body was not whole within {} s", BODY_TIME.as_secs()))
+        Some(Format::Json) => {
+            answer(status, JSON, serde_json::to_vec(&JsonStatus { code, message }).unwrap_or_default())
         }
-        BodyError::Broken => (Refused::Malformed, "body ended before its announced length".to_owned()),
+        // Who speaks neither would not read either.
+        None => text(status, message),
     };
-    Refusal { refused, message }
+    match refusal.refused {
+        Refused::Busy => with(answer, header::RETRY_AFTER, u16::from(RETRY_SECONDS).into()),
+        _ => answer,
+    }
 }
 
-fn with(mut answer: Answer, name: header::HeaderName, value: &'static str) -> Answer {
-    answer.headers_mut().insert(name, HeaderValue::from_static(value));
+const fn status(refused: Refused) -> StatusCode {
+    match refused {
+        Refused::Malformed => StatusCode::BAD_REQUEST,
+        Refused::Timeout => StatusCode::REQUEST_TIMEOUT,
+        Refused::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Refused::Encoding | Refused::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Refused::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+        Refused::Busy => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+fn with(mut answer: Answer, name: HeaderName, value: HeaderValue) -> Answer {
+    answer.headers_mut().insert(name, value);
     answer
 }
 
@@ -194,45 +161,36 @@ fn with(mut answer: Answer, name: header::HeaderName, value: &'static str) -> An
 mod tests {
     use super::*;
 
-    fn form(pairs: &[(header::HeaderName, &'static str)]) -> Option<Refused> {
-        let headers = pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
-        expected_form(&headers.collect()).err().map(|refusal| refusal.refused)
+    fn headers(name: HeaderName, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
     }
 
     #[test]
-    fn protobuf_without_compression_is_received() {
-        use header::{CONTENT_ENCODING, CONTENT_TYPE};
-        for content_type in [PROTOBUF, "Application/X-Protobuf", "application/x-protobuf; charset=utf-8"] {
-            assert_eq!(form(&[(CONTENT_TYPE, content_type)]), None, "{content_type}");
-        }
-        for content_type in ["", "application/json", "text/plain", "application/x-protobuf2"] {
-            assert_eq!(form(&[(CONTENT_TYPE, content_type)]), Some(Refused::ContentType), "{content_type}");
-        }
-        assert_eq!(form(&[]), Some(Refused::ContentType));
-        for (encoding, refused) in [
+    fn protobuf_and_json_are_received() {
+        for (content_type, expected) in [
+            (PROTOBUF, Some(Format::Protobuf)),
+            ("Application/X-Protobuf", Some(Format::Protobuf)),
+            ("application/json; charset=utf-8", Some(Format::Json)),
             ("", None),
-            ("Identity", None),
-            ("gzip", Some(Refused::Encoding)),
-            ("x", Some(Refused::Encoding)),
+            ("text/plain", None),
+            ("application/x-protobuf2", None),
         ] {
-            assert_eq!(
-                form(&[(CONTENT_TYPE, PROTOBUF), (CONTENT_ENCODING, encoding)]),
-                refused,
-                "{encoding}"
-            );
+            assert_eq!(format(&headers(header::CONTENT_TYPE, content_type)), expected, "{content_type}");
         }
+        assert_eq!(format(&HeaderMap::new()), None);
     }
 
     #[test]
     fn an_error_answer_is_a_status_that_tells_whether_to_retry() {
-        let refusal = |refused| Refusal { refused, message: "why".to_owned() };
-        let busy = refusal(Refused::Busy).answer();
+        let answered = |refused, format| error(&Refusal { refused, message: "why".to_owned() }, format);
+        let busy = answered(Refused::Busy, Some(Format::Protobuf));
         assert_eq!(
             (busy.status().as_u16(), &busy.headers()[header::RETRY_AFTER]),
-            (503, &HeaderValue::from_static("1"))
+            (503, &HeaderValue::from(1))
         );
-        let malformed = refusal(Refused::Malformed).answer();
+        let malformed = answered(Refused::Malformed, Some(Format::Json));
         assert_eq!((malformed.status().as_u16(), malformed.headers().get(header::RETRY_AFTER)), (400, None));
-        assert_eq!(Status { code: 3, message: "why".into() }.encode_to_vec(), b"\x08\x03\x12\x03why");
+        assert_eq!(malformed.headers()[header::CONTENT_TYPE], JSON);
+        assert_eq!(answered(Refused::Unimplemented, None).status().as_u16(), 501);
     }
 }

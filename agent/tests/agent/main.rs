@@ -3,12 +3,16 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod delta;
+mod grpc;
 mod http;
+mod json;
 mod metadata;
+mod packed;
 mod process;
 mod puller;
 mod pulling;
 mod receiving;
+mod receiving_grpc;
 mod sampling;
 mod scraping;
 mod starting;

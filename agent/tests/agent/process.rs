@@ -24,6 +24,7 @@ pub(crate) struct Agent {
     log: Arc<Mutex<Vec<String>>>,
     pub(crate) otlp: SocketAddr,
     pub(crate) statsd: SocketAddr,
+    pub(crate) otlp_grpc: SocketAddr,
     pub(crate) pull: SocketAddr,
     pub(crate) metrics: SocketAddr,
     pub(crate) xray: SocketAddr,
@@ -36,6 +37,7 @@ impl Agent {
         let defaults = [
             ("SIPHON_KEY", KEY),
             ("SIPHON_SAMPLE_INTERVAL", "200ms"),
+            ("SIPHON_OTLP_GRPC_ADDRESS", "127.0.0.1:0"),
             ("SIPHON_OTLP_HTTP_ADDRESS", "127.0.0.1:0"),
             ("SIPHON_STATSD_ADDRESS", "127.0.0.1:0"),
             ("SIPHON_XRAY_ADDRESS", "127.0.0.1:0"),
@@ -55,6 +57,7 @@ impl Agent {
             child,
             log,
             otlp: unknown,
+            otlp_grpc: unknown,
             statsd: unknown,
             pull: unknown,
             metrics: unknown,
@@ -62,6 +65,7 @@ impl Agent {
         };
         eventually("ready", || agent.logged("ready").first().cloned());
         agent.otlp = agent.address("listening receiver=otlp_http");
+        agent.otlp_grpc = agent.address("listening receiver=otlp_grpc");
         agent.statsd = agent.address("listening receiver=statsd");
         agent.pull = agent.address("answering pulls");
         agent.metrics = agent.address("own metrics");
@@ -77,11 +81,18 @@ impl Agent {
         (agent, puller)
     }
 
-    /// The address in the log line that contains `text`, or none.
+    /// The address in the log line that contains `text`, or all zeros.
     fn address(&self, text: &str) -> SocketAddr {
         let line = self.logged(text).pop().unwrap_or_default();
         let address = line.split(' ').find_map(|word| word.strip_prefix("address=")?.parse().ok());
         address.unwrap_or(([0; 4], 0).into())
+    }
+
+    /// The most that it has had resident, in KiB.
+    pub(crate) fn peak_kb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
     }
 
     /// The log lines so far that contain `text`.

@@ -36,6 +36,7 @@ fn a_taken_address_is_named_with_its_setting() {
     let environment = [
         ("SIPHON_KEY", KEY),
         ("SIPHON_PULL_ADDRESS", address.as_str()),
+        ("SIPHON_OTLP_GRPC_ADDRESS", "127.0.0.1:0"),
         ("SIPHON_OTLP_HTTP_ADDRESS", "127.0.0.1:0"),
         ("SIPHON_XRAY_ADDRESS", "off"),
         ("SIPHON_METRICS_ADDRESS", "off"),
@@ -74,10 +75,11 @@ fn health_is_not_what_another_service_answers() {
 #[test]
 fn receivers_are_announced_and_can_be_switched_off() {
     let agent = Agent::start(&Metadata::start(), &[]);
-    assert_eq!(agent.logged("listening receiver=").len(), 3);
+    assert_eq!(agent.logged("listening receiver=").len(), 4);
     let environment = [
         ("SIPHON_KEY", KEY),
         ("SIPHON_PULL_ADDRESS", "127.0.0.1:0"),
+        ("SIPHON_OTLP_GRPC_ADDRESS", "off"),
         ("SIPHON_OTLP_HTTP_ADDRESS", "off"),
         ("SIPHON_STATSD_ADDRESS", "off"),
         ("SIPHON_XRAY_ADDRESS", "off"),

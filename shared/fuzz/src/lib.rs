@@ -10,7 +10,9 @@
 
 mod metadata;
 mod otlp_delta;
+mod otlp_json;
 mod otlp_metrics;
+mod otlp_packed;
 mod otlp_traces;
 mod remote_write;
 mod scrapes;
@@ -34,10 +36,12 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 16] = [
     Target { name: "otlp-traces", run: otlp_traces::run, seeds: otlp_traces::seeds },
     Target { name: "otlp-metrics", run: otlp_metrics::run, seeds: otlp_metrics::seeds },
     Target { name: "otlp-delta", run: otlp_delta::run, seeds: otlp_delta::seeds },
+    Target { name: "otlp-json", run: otlp_json::run, seeds: otlp_json::seeds },
+    Target { name: "otlp-packed", run: otlp_packed::run, seeds: otlp_packed::seeds },
     Target { name: "task-metadata", run: metadata::task, seeds: metadata::task_seeds },
     Target { name: "task-stats", run: metadata::stats, seeds: metadata::stats_seeds },
     Target { name: "statsd", run: statsd::run, seeds: statsd::seeds },

@@ -89,13 +89,13 @@ fn message(shape: &Shape, mut fields: Fields<'_>) -> Result<u64, Fault> {
 /// Checks the value of a field that the tables name.
 fn value(kind: Type, key: Key, fields: &mut Fields<'_>) -> Result<u64, Fault> {
     match (kind, fields.value(key)?) {
-        (Type::Varint | Type::Varints, Value::Varint(_))
-        | (Type::Fixed64 | Type::Fixed64s, Value::Fixed64(_))
-        | (Type::Bytes, Value::Delimited(_)) => Ok(0),
+        (Type::Varint(_) | Type::Varints, Value::Varint(_))
+        | (Type::Fixed64(_) | Type::Fixed64s(_), Value::Fixed64(_))
+        | (Type::Bytes(_), Value::Delimited(_)) => Ok(0),
         (Type::Text, Value::Delimited(text)) => Ok(text.text().map(|_| 0)?),
         (Type::Varints, Value::Delimited(packed)) => each(packed, Fields::varint),
-        (Type::Fixed64s, Value::Delimited(packed)) => each(packed, Fields::fixed64),
-        (Type::Message(shape) | Type::Choice(shape), Value::Delimited(inner)) => {
+        (Type::Fixed64s(_), Value::Delimited(packed)) => each(packed, Fields::fixed64),
+        (Type::Message(shape) | Type::Messages(shape) | Type::Choice(shape), Value::Delimited(inner)) => {
             message(shape, inner.within()?)
         }
         _ => Err(Fault { at: key.at, problem: "wire type is not this field's", path: Vec::new() }),

@@ -6,6 +6,8 @@ pub mod check;
 mod common;
 pub mod delta;
 mod exponential;
+pub mod grpc;
+pub mod json;
 mod metrics;
 mod shape;
 mod traces;

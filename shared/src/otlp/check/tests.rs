@@ -2,77 +2,13 @@ use proptest::prelude::*;
 use prost::Message as _;
 
 use super::{
-    testing::{Draw, put_delimited, put_varint},
+    testing::{Draw, drawn, put_delimited, put_varint},
     *,
 };
 use crate::otlp::{
     AnyValue, ArrayValue, KeyValue, MetricData, MetricsRequest, Resource, ResourceSpans, ScopeSpans, Span,
     TraceRequest, Value,
 };
-
-/// A message of `shape` with any of its fields, some of them repeated, and now and then one that it doesn't know.
-fn message(shape: &Shape, depth: u32, draw: &mut Draw) -> Vec<u8> {
-    let mut out = Vec::new();
-    for _ in 0..draw.below(if depth > 12 { 2 } else { 5 }) {
-        let field = &shape.fields[draw.index(shape.fields.len())];
-        let (wire_type, mut value) = (field.kind, Vec::new());
-        if draw.below(12) == 0 {
-            any_field(draw, &mut out);
-        }
-        let bits = match wire_type {
-            Type::Varint => {
-                put_varint(draw.below(u64::MAX) >> draw.below(64), &mut value);
-                0
-            }
-            Type::Varints => {
-                let mut packed = Vec::new();
-                (0..draw.below(4)).for_each(|_| put_varint(draw.below(1 << 40), &mut packed));
-                put_delimited(&packed, &mut value);
-                2
-            }
-            Type::Fixed64 => {
-                value.extend_from_slice(&draw.below(u64::MAX).to_le_bytes());
-                1
-            }
-            Type::Fixed64s => {
-                put_delimited(&vec![7; 8 * draw.index(4)], &mut value);
-                2
-            }
-            Type::Text => {
-                put_delimited(["", "name", "größe", "✓"][draw.index(4)].as_bytes(), &mut value);
-                2
-            }
-            Type::Bytes => {
-                put_delimited(&vec![0xff; draw.index(20)], &mut value);
-                2
-            }
-            Type::Message(inner) | Type::Choice(inner) => {
-                put_delimited(&message(inner, depth + 1, draw), &mut value);
-                2
-            }
-        };
-        put_varint(u64::from(field.tag) << 3 | bits, &mut out);
-        out.extend_from_slice(&value);
-    }
-    out
-}
-
-/// A field of any number and wire type, well formed in itself.
-fn any_field(draw: &mut Draw, out: &mut Vec<u8>) {
-    let (tag, bits) = (1 + draw.below(20), draw.below(6));
-    put_varint(tag << 3 | bits, out);
-    match bits {
-        0 => put_varint(draw.below(u64::MAX), out),
-        1 => out.extend_from_slice(&[1; 8]),
-        2 => put_delimited(b"\x08\x01", out),
-        3 => {
-            any_field(draw, out);
-            put_varint(tag << 3 | 4, out);
-        }
-        5 => out.extend_from_slice(&[1; 4]),
-        _ => {}
-    }
-}
 
 fn mutate(bytes: &mut Vec<u8>, draw: &mut Draw) {
     for _ in 0..draw.below(4) {
@@ -121,7 +57,7 @@ proptest! {
     fn it_takes_what_decoding_takes_and_counts_the_same(seed in any::<u64>()) {
         let draw = &mut Draw(seed);
         let shape = [&TRACE_REQUEST, &METRICS_REQUEST][draw.index(2)];
-        let mut bytes = message(shape, 0, draw);
+        let mut bytes = drawn(shape, 0, draw);
         agrees(&bytes);
         mutate(&mut bytes, draw);
         agrees(&bytes);
@@ -173,7 +109,7 @@ fn every_message(shape: &Shape, path: &mut Vec<u32>, seen: &mut Vec<*const Shape
     seen.push(shape);
     every_field(path);
     for field in shape.fields {
-        if let Type::Message(inner) | Type::Choice(inner) = field.kind {
+        if let Type::Message(inner) | Type::Messages(inner) | Type::Choice(inner) = field.kind {
             path.push(field.tag);
             every_message(inner, path, seen);
             path.pop();

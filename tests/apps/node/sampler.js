@@ -4,10 +4,11 @@
 //
 // Prints, as JSON, how many of the spans of each second were sampled, once two seconds in a row were sampled alike (all, or
 // none): OpenTelemetry's own fall-back samples one a second and five in a hundred of the others.
+"use strict";
 
-import { ROOT_CONTEXT, SpanKind } from "@opentelemetry/api";
-import { resourceFromAttributes } from "@opentelemetry/resources";
-import { AWSXRayRemoteSampler } from "@opentelemetry/sampler-aws-xray";
+const { ROOT_CONTEXT, SpanKind } = require("@opentelemetry/api");
+const { resourceFromAttributes } = require("@opentelemetry/resources");
+const { AWSXRayRemoteSampler } = require("@opentelemetry/sampler-aws-xray");
 
 const [endpoint, service] = process.argv.slice(2);
 const resource = resourceFromAttributes({ "service.name": service, "cloud.platform": "aws_ecs" });
@@ -31,13 +32,17 @@ const isSteady = () => {
   const [one, other] = seconds.slice(-2);
   return seconds.length > 1 && one === other && (one === 0 || one === SPANS);
 };
-while (!isSteady() && seconds.length < 60) {
+const main = async () => {
+  while (!isSteady() && seconds.length < 60) {
+    seconds.push(sampledOf(SPANS));
+    await new Promise((resolve) => setTimeout(resolve, 1050));
+  }
+  // Once more after the next report of statistics.
+  await new Promise((resolve) => setTimeout(resolve, 11_000));
   seconds.push(sampledOf(SPANS));
-  await new Promise((resolve) => setTimeout(resolve, 1050));
-}
-// Once more after the next report of statistics.
-await new Promise((resolve) => setTimeout(resolve, 11_000));
-seconds.push(sampledOf(SPANS));
-sampler.stopPollers();
-console.log(JSON.stringify({ seconds, steady: isSteady() }));
-process.exit(0);
+  sampler.stopPollers();
+  console.log(JSON.stringify({ seconds, steady: isSteady() }));
+  process.exit(0);
+};
+
+main();

@@ -1,0 +1,251 @@
+//! What OTLP over HTTP and over gRPC have in common: a request is checked and stored.
+//!
+//! **A request is taken whole or refused whole; partial success is never answered.** Whatever is an OTLP request is taken:
+//! if the spool has no room, its oldest records go (`dropped_records`, reason `spool_full`), because the newest telemetry is
+//! worth the most and a sender that tries again only adds to the load. Refused is
+//!
+//! | what | reason | HTTP | gRPC | tried again by SDKs |
+//! |---|---|---|---|---|
+//! | no OTLP request | `malformed` | 400 | `INVALID_ARGUMENT` | no |
+//! | one over the limit, compressed or not | `too_large` | 413 | `RESOURCE_EXHAUSTED`, no `RetryInfo` | no |
+//! | another content type | `content_type` | 415 | 415 | no |
+//! | another compression | `encoding` | 415 | `UNIMPLEMENTED` | no |
+//! | logs, profiles | `unimplemented` | 501 | `UNIMPLEMENTED` | no |
+//! | one that comes too slowly | `timeout` | 408 | `DEADLINE_EXCEEDED` | over gRPC |
+//! | one too many at the same time | `busy` | 503, `Retry-After` | `UNAVAILABLE`, `RetryInfo` | yes |
+//!
+//! each counted as `refused_requests`. Protobuf is stored as it came, without compression; JSON is made protobuf first. One
+//! request at a time is unpacked, in memory that it gives back before the next.
+
+use std::{
+    borrow::Cow,
+    cell::RefCell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use log::warn;
+use siphon_core::{
+    compression::{self, DecompressError, Encoding},
+    otlp::{check, json},
+    wire::Kind,
+};
+
+use crate::{agent::Agent, ledger::Refused, logging::Throttle, net::BodyError};
+
+/// A request must be whole by then. Exporters give up after as long.
+pub const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// After how long a request that came too many should come again.
+pub const RETRY_SECONDS: u8 = 1;
+
+/// What a request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Spans.
+    Traces,
+    /// Data points.
+    Metrics,
+    /// Log records, which are not received.
+    Logs,
+    /// Profiles, which are not received.
+    Profiles,
+}
+
+/// How a body is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// As in <https://protobuf.dev/programming-guides/encoding/>.
+    Protobuf,
+    /// As in <https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>.
+    Json,
+}
+
+/// A request that is answered with an error, and why.
+#[derive(Debug)]
+pub struct Refusal {
+    /// What it is counted as.
+    pub refused: Refused,
+    /// What the sender is told.
+    pub message: String,
+}
+
+/// Where both receivers bring their requests.
+pub struct Intake {
+    agent: Rc<Agent>,
+    refusal_log: RefCell<Throttle>,
+}
+
+impl Signal {
+    /// The kind of its records, or what the counter has for one.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Traces => Kind::OtlpTraces.name(),
+            Self::Metrics => Kind::OtlpMetrics.name(),
+            Self::Logs => "otlp_logs",
+            Self::Profiles => "otlp_profiles",
+        }
+    }
+
+    /// The kind of its records.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if it is not received.
+    pub fn kind(self) -> Result<Kind, Refusal> {
+        let (signal, exporter) = match self {
+            Self::Traces => return Ok(Kind::OtlpTraces),
+            Self::Metrics => return Ok(Kind::OtlpMetrics),
+            Self::Logs => ("logs", "OTEL_LOGS_EXPORTER=none"),
+            Self::Profiles => ("profiles", "leave out their exporter"),
+        };
+        let message =
+            format!("{signal} are not received, only traces and metrics: switch them off ({exporter})");
+        Err(Refusal { refused: Refused::Unimplemented, message })
+    }
+}
+
+impl Intake {
+    /// Brings requests into the agent's spool.
+    #[must_use]
+    pub const fn new(agent: Rc<Agent>) -> Self {
+        Self { agent, refusal_log: RefCell::new(Throttle::new(Duration::from_secs(10))) }
+    }
+
+    /// The agent that stores.
+    #[must_use]
+    pub fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
+    /// Takes a request.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if it is none, or too large when unpacked.
+    pub fn take(
+        &self,
+        kind: Kind,
+        format: Format,
+        encoding: Option<Encoding>,
+        body: &[u8],
+    ) -> Result<(), Refusal> {
+        let limit = self.agent.settings.otlp_max_body_bytes;
+        let mut message = Cow::Borrowed(body);
+        if let Some(encoding) = encoding {
+            message = compression::decompress(encoding, &message, limit)
+                .map_err(|error| packed(error, limit))?
+                .into();
+        }
+        if format == Format::Json {
+            message = from_json(kind, &message, limit)?.into();
+        }
+        self.store(kind, &message)
+    }
+
+    fn store(&self, kind: Kind, bytes: &[u8]) -> Result<(), Refusal> {
+        let checked = match kind {
+            Kind::OtlpTraces => check::traces(bytes),
+            _ => check::metrics(bytes),
+        };
+        let items = checked.map_err(|fault| Refusal::malformed(bytes.len(), fault))?;
+        match kind {
+            _ if items == 0 => {}
+            Kind::OtlpMetrics => self.agent.store_metrics(bytes, items),
+            _ => self.agent.store(kind, bytes, items),
+        }
+        Ok(())
+    }
+
+    /// Counts a request that is answered with an error.
+    pub fn refused(&self, signal: Signal, refusal: &Refusal) {
+        self.agent.ledger.borrow_mut().refused_request(signal.name(), refusal.refused);
+        if let Some(suppressed) = self.refusal_log.borrow_mut().pass(Instant::now()) {
+            let (kind, reason) = (signal.name(), refusal.refused.name());
+            warn!(kind, reason, suppressed, error = refusal.message.as_str(); "OTLP request refused");
+        }
+    }
+}
+
+impl Refusal {
+    /// Its code by <https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto>.
+    #[must_use]
+    pub const fn code(&self) -> u8 {
+        match self.refused {
+            Refused::Malformed | Refused::ContentType => 3,
+            Refused::Timeout => 4,
+            Refused::TooLarge => 8,
+            Refused::Encoding | Refused::Unimplemented => 12,
+            Refused::Busy => 14,
+        }
+    }
+
+    /// The compression that a header names, if any.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if it is not received.
+    pub fn unless_received(encoding: &str) -> Result<Option<Encoding>, Self> {
+        if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") {
+            return Ok(None);
+        }
+        let known = Encoding::by_name(encoding);
+        known.map(Some).ok_or_else(|| Self {
+            refused: Refused::Encoding,
+            message: format!(
+                "compression {encoding:?} is not received; send {} or none (OTEL_EXPORTER_OTLP_COMPRESSION)",
+                Encoding::NAMES
+            ),
+        })
+    }
+
+    /// A body that could not be read.
+    #[must_use]
+    pub fn unread(error: BodyError, limit: usize) -> Self {
+        match error {
+            BodyError::TooLarge => Self::too_large(limit),
+            BodyError::Busy => Self {
+                refused: Refused::Busy,
+                message: "too many large requests at once; send it again".to_owned(),
+            },
+            BodyError::Timeout => Self {
+                refused: Refused::Timeout,
+                message: format!("request was not whole within {} s", BODY_TIME.as_secs()),
+            },
+            BodyError::Broken => Self {
+                refused: Refused::Malformed,
+                message: "request ended before its announced length".to_owned(),
+            },
+        }
+    }
+
+    /// A request that is over the limit.
+    #[must_use]
+    pub fn too_large(limit: usize) -> Self {
+        let message = format!(
+            "request is over {limit} bytes without compression; send smaller batches, or raise \
+             SIPHON_OTLP_MAX_BODY_BYTES or SIPHON_SPOOL_MAX_BYTES (a share is half of it)"
+        );
+        Self { refused: Refused::TooLarge, message }
+    }
+
+    fn malformed(bytes: usize, fault: impl std::fmt::Display) -> Self {
+        let message = format!("body of {bytes} bytes is not an OTLP request: {fault}");
+        Self { refused: Refused::Malformed, message }
+    }
+}
+
+fn packed(error: DecompressError, limit: usize) -> Refusal {
+    match error {
+        DecompressError::TooLarge => Refusal::too_large(limit),
+        malformed => Refusal { refused: Refused::Malformed, message: malformed.to_string() },
+    }
+}
+
+fn from_json(kind: Kind, body: &[u8], limit: usize) -> Result<Vec<u8>, Refusal> {
+    let made = match kind {
+        Kind::OtlpTraces => json::traces(body, limit),
+        _ => json::metrics(body, limit),
+    };
+    made.map_err(|error| match error {
+        json::JsonError::TooLarge => Refusal::too_large(limit),
+        fault => Refusal::malformed(body.len(), fault),
+    })
+}
