@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 
-from loads import Grpc, Http, Metrics, Statsd, Traces, Xray
+from loads import Grpc, Http, Metrics, Refused, Statsd, Traces, Xray
 from processes import Agent, Measured, Peer, metadata_endpoint
 
 TASK = pathlib.Path(__file__).resolve().parents[2] / "shared/testdata/golden/ecs/fargate"
@@ -130,7 +130,11 @@ def cpu(running: list[Measured], size: float):
             except ModuleNotFoundError as missing:
                 print(f"SKIPPED: {name}: {missing}; install grpcio", file=sys.stderr)
                 break
-            used, sent = send(process, load, items)
+            try:
+                used, sent = send(process, load, items)
+            except Refused as refused:
+                say(name, process, f"refused: {refused}")
+                continue
             say(name, process, f"{sent} sent, {used:.2f} CPU s: {used / sent * 1e6:.2f} a million; "
                                f"resident {process.memory_kb()['VmRSS']} kB{lost(process)}")
 
@@ -160,8 +164,12 @@ def burst(running: list[Measured], size: float):
     """1,000 requests of 400 samples as fast as they are taken, and nobody pulls."""
     for process in running:
         load, begun = Http(process.ports["http"], Metrics()), time.perf_counter()
-        for _ in range(int(1000 * size)):
-            load.send()
+        try:
+            for _ in range(int(1000 * size)):
+                load.send()
+        except Refused as refused:
+            say("samples", process, f"refused: {refused}")
+            continue
         seconds = time.perf_counter() - begun
         say(f"{400 * size:.0f},000 samples", process, f"in {seconds:.1f} s: resident at most {process.memory_kb()['VmHWM']} kB{lost(process)}")
 
@@ -170,7 +178,7 @@ def flood(running: list[Measured], size: float):
     """More than the spool can hold, ten times over, for five minutes, and nobody pulls: memory must be flat."""
     seconds, marks = 300 * size, 5
     for process in running:
-        loads = [Http(process.ports["http"], payload) for payload in (Traces(), Metrics())]
+        loads = [load for payload in (Traces(), Metrics()) if takes(load := Http(process.ports["http"], payload))]
         begun, resident = time.perf_counter(), []
         for mark in range(1, marks + 1):
             while time.perf_counter() - begun < seconds * mark / marks:
@@ -178,6 +186,14 @@ def flood(running: list[Measured], size: float):
                     load.send()
             resident.append(process.memory_kb()["VmRSS"])
         say(f"flood {seconds:.0f} s", process, f"resident {' → '.join(map(str, resident))} kB{lost(process)}")
+
+
+def takes(load: Http) -> bool:
+    try:
+        load.send()
+    except Refused:
+        return False
+    return True
 
 
 if __name__ == "__main__":

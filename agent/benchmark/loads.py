@@ -80,6 +80,10 @@ class Metrics(Payload):
         return self.start + self.number * 10**7
 
 
+class Refused(Exception):
+    """A collector doesn't take that input."""
+
+
 class Http:
     """OTLP over HTTP: one connection, one request in flight."""
 
@@ -90,7 +94,8 @@ class Http:
         self.connection.request("POST", self.payload.path, self.payload.next(), {"content-type": "application/x-protobuf"})
         answer = self.connection.getresponse()
         answer.read()
-        assert answer.status == 200, answer.status
+        if answer.status != 200:
+            raise Refused(f"{self.payload.path}: status {answer.status}")
 
 
 class Grpc:
