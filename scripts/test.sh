@@ -179,7 +179,7 @@ run_tests() {
 # libFuzzer is C++.
 run_fuzz() {
     if command -v c++ >/dev/null || apt_install g++; then
-        scripts/fuzz.sh 20
+        scripts/fuzz.sh 10
     else
         skip "fuzz targets: no C++ compiler (install the package g++); their seeds and regressions were tested"
     fi
