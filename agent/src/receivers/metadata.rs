@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -185,6 +185,15 @@ pub fn running(task: &[u8], own: &str) -> BTreeSet<String> {
         known_status: String,
         r#type: String,
     }
+    let is_ours = |c: &Container| matches!(c.r#type.as_str(), "" | "NORMAL") && c.docker_id != own;
+    containers(task)
+        .filter(|c: &Container| is_ours(c) && c.known_status == "RUNNING")
+        .map(|c| c.docker_id)
+        .collect()
+}
+
+/// The containers of an answer of `/task`, but for those that can't be read.
+pub fn containers<T: DeserializeOwned>(task: &[u8]) -> impl Iterator<Item = T> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Task<'a> {
@@ -192,9 +201,7 @@ pub fn running(task: &[u8], own: &str) -> BTreeSet<String> {
         containers: Vec<&'a RawValue>,
     }
     let entries = serde_json::from_slice::<Task<'_>>(task).map(|task| task.containers).unwrap_or_default();
-    let containers = entries.into_iter().filter_map(|c| serde_json::from_str::<Container>(c.get()).ok());
-    let is_ours = |c: &Container| matches!(c.r#type.as_str(), "" | "NORMAL") && c.docker_id != own;
-    containers.filter(|c| is_ours(c) && c.known_status == "RUNNING").map(|c| c.docker_id).collect()
+    entries.into_iter().filter_map(|entry| serde_json::from_str(entry.get()).ok())
 }
 
 #[cfg(test)]

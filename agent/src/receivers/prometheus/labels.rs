@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::target::Target;
+use crate::receivers::metadata;
 
 const PORT: &str = "ECS_PROMETHEUS_EXPORTER_PORT";
 const PATH: &str = "ECS_PROMETHEUS_METRICS_PATH";
@@ -40,15 +40,8 @@ struct Network {
 
 /// The targets of running containers. What can't be read asks for nothing.
 pub(super) fn read(task: &[u8]) -> Labelled {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Task<'a> {
-        #[serde(borrow)]
-        containers: Vec<&'a RawValue>,
-    }
-    let entries = serde_json::from_slice::<Task<'_>>(task).map(|task| task.containers).unwrap_or_default();
     let mut labelled = Labelled::default();
-    for container in entries.into_iter().filter_map(|c| serde_json::from_str::<Container>(c.get()).ok()) {
+    for container in metadata::containers::<Container>(task) {
         let Some(port) = container.labels.get(PORT).filter(|_| container.known_status == "RUNNING") else {
             continue;
         };
