@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// With less time than this no further page is pulled.
-const LEAST_ROUND: Duration = Duration::from_millis(250);
+pub(crate) const LEAST_ROUND: Duration = Duration::from_millis(250);
 
 /// How draining one agent went.
 #[derive(Debug, Default)]
@@ -30,30 +30,57 @@ pub struct Drained {
     pub tally: Tally,
     /// A receiver refuses this function: the message must count as failed, so that someone looks.
     pub misconfigured: bool,
+    /// The agent has said that it is told to stop.
+    pub stopping: bool,
+}
+
+impl Drained {
+    /// Adds a later drain of the same agent.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.tally.merge(other.tally);
+        self.misconfigured |= other.misconfigured;
+        self.stopping |= other.stopping;
+    }
+
+    /// Counts and logs that the agent can't be drained.
+    pub(crate) fn fail(&mut self, error: &AgentError) {
+        let (reason, error) = (error.reason(), describe(error));
+        warn!(reason, error, "agent can't be drained");
+        self.tally.agents_failed.add(reason, 1);
+    }
 }
 
 /// Drains one agent. Whatever is wrong with it is counted and logged, and costs no other agent.
 pub async fn drain(target: &Target, config: &Config, receivers: &Receivers, deadlines: Deadlines) -> Drained {
     let span = info_span!("drain", task_arn = target.task_arn, address = %target.address);
     async {
-        let mut drained = Drained::default();
-        let (tell, told) = oneshot::channel();
-        let sampling = async {
-            let Ok((boot, head)) = told.await else { return Reasons::default() };
-            receivers.sampling.exchange(target, &config.key, boot, &head, deadlines.writes).await
-        };
-        let pulling = rounds(target, config, receivers, deadlines, &mut drained, tell);
-        let (pulled, failed) = join(pulling, sampling).await;
-        drained.tally.sampling_failed.merge(failed);
+        let (mut drained, pulled) = attempt(target, config, receivers, deadlines).await;
         if let Err(error) = pulled {
-            let (reason, error) = (error.reason(), describe(&error));
-            warn!(reason, error, "agent can't be drained");
-            drained.tally.agents_failed.add(reason, 1);
+            drained.fail(&error);
         }
         drained
     }
     .instrument(span)
     .await
+}
+
+/// Drains one agent, as far as it goes, and says what ended it.
+pub(crate) async fn attempt(
+    target: &Target,
+    config: &Config,
+    receivers: &Receivers,
+    deadlines: Deadlines,
+) -> (Drained, Result<(), AgentError>) {
+    let mut drained = Drained::default();
+    let (tell, told) = oneshot::channel();
+    let sampling = async {
+        let Ok((boot, head)) = told.await else { return Reasons::default() };
+        receivers.sampling.exchange(target, &config.key, boot, &head, deadlines.writes).await
+    };
+    let pulling = rounds(target, config, receivers, deadlines, &mut drained, tell);
+    let (pulled, failed) = join(pulling, sampling).await;
+    drained.tally.sampling_failed.merge(failed);
+    (drained, pulled)
 }
 
 /// Pulls until the agent is empty. What was done before an error is in `drained`. `tell` is told what the first page says
@@ -79,6 +106,7 @@ async fn rounds(
         let is_first = drained.tally.pages == 0;
         drained.tally.pages += 1;
         drained.tally.agents = 1;
+        drained.stopping |= page.head.stopping;
         // Whoever waits for it goes on, also where there is nothing to tell.
         if let (Some(tell), Some(sampling)) = (tell.take(), &page.head.sampling) {
             let _ = tell.send((page.head.boot, sampling.clone()));

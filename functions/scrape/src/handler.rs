@@ -1,4 +1,4 @@
-//! One invocation: messages in, shards drained, failed messages out.
+//! One invocation: messages in, shards drained, failed messages out. Or a task that is told to stop, drained to its end.
 
 use std::time::Duration;
 
@@ -6,21 +6,26 @@ use aws_config::SdkConfig;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::{StreamExt, stream};
 use http::uri::InvalidUri;
+use serde::Serialize;
+use serde_json::Value;
 use siphon_core::{
     shard::{Shard, Target},
     units::UnixMillis,
     xray,
 };
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     amp::Amp,
     clients,
     deliver::Receivers,
     drain::drain,
+    event::{Event, EventError},
+    last_drain::drain_last,
     report::Tally,
     sampling::Sampling,
     settings::{Config, TracesExporter},
+    task_event::TaskStateChange,
     time::{Deadlines, now},
     traces::{self, Otlp, Segments, Traces},
 };
@@ -77,19 +82,71 @@ impl Context {
     }
 }
 
-/// Drains the agents of all shards in `event`, within `left`, and prints the report.
-pub async fn handle(event: SqsEvent, context: &Context, left: Duration) -> SqsBatchResponse {
-    let Scraped { failed, tally } = scrape(event, context, left).await;
-    println!("{}", tally.line(now()));
-    let mut response = SqsBatchResponse::default();
-    response.set_failures(failed);
-    response
+/// What Lambda is answered.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Response {
+    /// To the queue: which messages failed.
+    Batch(SqsBatchResponse),
+    /// To the rule for stopping tasks: nothing that anybody reads.
+    Done,
+}
+
+/// Why an invocation failed, so that Lambda counts it, and tries an event again.
+#[derive(Debug, thiserror::Error)]
+pub enum HandleError {
+    /// There is nothing that could be done.
+    #[error(transparent)]
+    Event(#[from] EventError),
+    /// A task's data stayed in its agent.
+    #[error("a receiver refuses this function; the log says which, and what to check")]
+    Misconfigured,
+}
+
+/// Drains the agents that `event` is about, within `left`, and prints the report.
+///
+/// # Errors
+/// [`HandleError`]. Shards that failed are told in the [`Response`] instead.
+pub async fn handle(event: Value, context: &Context, left: Duration) -> Result<Response, HandleError> {
+    match Event::read(event)? {
+        Event::Shards(event) => {
+            let Scraped { failed, tally } = scrape(event, context, left).await;
+            println!("{}", tally.line(now()));
+            let mut response = SqsBatchResponse::default();
+            response.set_failures(failed);
+            Ok(Response::Batch(response))
+        }
+        Event::Task(change) => {
+            let Scraped { failed, tally } = scrape_last(&change, context, left).await;
+            println!("{}", tally.line(now()));
+            if failed.is_empty() { Ok(Response::Done) } else { Err(HandleError::Misconfigured) }
+        }
+    }
+}
+
+/// Drains the agent of a task that is told to stop until it has ended, without the report. The failed "message" is the
+/// task's ARN.
+pub async fn scrape_last(change: &TaskStateChange, context: &Context, left: Duration) -> Scraped {
+    let Context { config, receivers } = context;
+    let mut scraped = Scraped::default();
+    match change.target(&config.agent) {
+        Ok(target) => {
+            let drained = drain_last(&target, config, receivers, left).await;
+            scraped.tally = drained.tally;
+            scraped.failed.extend(drained.misconfigured.then_some(target.task_arn));
+        }
+        Err(skip) => {
+            info!(reason = skip.name(), "event asks for no drain");
+            scraped.tally.tasks_skipped.add(skip.name(), 1);
+        }
+    }
+    scraped
 }
 
 /// How an invocation went.
 #[derive(Debug, Default)]
 pub struct Scraped {
-    /// Ids of the messages that failed: those that can't be read, and those whose data a receiver refuses because this
+    /// Ids of the messages that failed, or ARNs of tasks: those that can't be read, and those whose data a receiver refuses because this
     /// function is set up wrongly.
     pub failed: Vec<String>,
     /// What was done.

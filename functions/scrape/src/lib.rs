@@ -1,7 +1,7 @@
 //! The scraping function: pulls a shard's agents, writes to Amazon Managed Prometheus and X-Ray, acknowledges.
 //!
 //! ```text
-//!   handler ─► drain, one agent each, many at once
+//!   handler ─► drain, one agent each, many at once; last_drain, of a task that is told to stop
 //!                │  agent_client ◄── pull ──── agent
 //!                │  deliver, export page ─► deliveries in order, each with the cursor behind it
 //!                │  ├─ amp  ───────► remote write    one request in flight an agent
@@ -18,12 +18,15 @@ pub mod backoff;
 pub mod clients;
 pub mod deliver;
 pub mod drain;
+pub mod event;
 pub mod export;
 pub mod handler;
+pub mod last_drain;
 pub mod post;
 pub mod report;
 pub mod sampling;
 pub mod settings;
+pub mod task_event;
 pub mod time;
 pub mod traces;
 

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
 use siphon_scrape::{
     clients,
     handler::{self, Context},
@@ -32,9 +32,9 @@ async fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<(), Error> {
     let context = &Context::new(config, &clients::aws().load().await)?;
-    let handle = async |event: LambdaEvent<SqsEvent>| {
+    let handle = async |event: LambdaEvent<Value>| {
         let left = time::until(event.context.deadline());
-        Ok::<_, Error>(handler::handle(event.payload, context, left).await)
+        handler::handle(event.payload, context, left).await.map_err(Error::from)
     };
     lambda_runtime::run(service_fn(handle)).await
 }

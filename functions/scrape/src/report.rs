@@ -87,6 +87,8 @@ pub struct Tally {
     pub sampling_failed: Reasons,
     /// Messages without a shard to scrape: unreadable or stale.
     pub messages_skipped: Reasons,
+    /// Tasks whose change of state asked for no drain, or whose agent had ended before it.
+    pub tasks_skipped: Reasons,
     /// Milliseconds from a record's arrival in its agent to its being stored.
     pub freshness: Vec<u64>,
 }
@@ -115,10 +117,11 @@ impl Tally {
         self.writes_failed.merge(other.writes_failed);
         self.sampling_failed.merge(other.sampling_failed);
         self.messages_skipped.merge(other.messages_skipped);
+        self.tasks_skipped.merge(other.tasks_skipped);
         self.freshness.extend(other.freshness);
     }
 
-    fn reasons(&self) -> [(&'static str, &'static str, &Reasons); 13] {
+    fn reasons(&self) -> [(&'static str, &'static str, &Reasons); 14] {
         [
             ("SamplesRejected", "samples_rejected", &self.samples_rejected),
             ("SegmentsRejected", "segments_rejected", &self.segments_rejected),
@@ -133,6 +136,7 @@ impl Tally {
             ("WritesFailed", "writes_failed", &self.writes_failed),
             ("SamplingFailed", "sampling_failed", &self.sampling_failed),
             ("MessagesSkipped", "messages_skipped", &self.messages_skipped),
+            ("TasksSkipped", "tasks_skipped", &self.tasks_skipped),
         ]
     }
 

@@ -1,6 +1,6 @@
 //! What the function is told by its environment.
 
-use std::{collections::BTreeSet, ops::RangeInclusive};
+use std::{collections::BTreeSet, num::NonZeroU16, ops::RangeInclusive};
 
 use http::Uri;
 use siphon_core::{
@@ -8,10 +8,12 @@ use siphon_core::{
     prometheus::{self, ResourceFilter},
     remote_write::Version,
     settings::{Accepted, SettingErrors, Settings, flag, parsed, whole},
-    wire::{MAX_PAGE_BYTES, signature::Key},
+    wire::{DEFAULT_PORT, MAX_PAGE_BYTES, signature::Key},
     xray,
 };
 use tracing_subscriber::filter::LevelFilter;
+
+use crate::task_event::Agent;
 
 /// Bytes that one pull may ask for.
 const PAGE_BYTES: RangeInclusive<u64> = 65_536..=MAX_PAGE_BYTES as u64 / 2;
@@ -39,6 +41,8 @@ pub struct Config {
     pub concurrent_agents: usize,
     /// Most bytes that one pull asks for.
     pub page_max_bytes: u64,
+    /// Which container of a stopping task is its agent. Shards say it themselves.
+    pub agent: Agent,
     /// What is logged.
     pub log_level: LevelFilter,
 }
@@ -83,6 +87,7 @@ impl Config {
         let xray_address = settings.optional("AWS_ENDPOINT_URL_XRAY", xray_address);
         let concurrent_agents = settings.read("SIPHON_CONCURRENT_AGENTS", 16, whole(1..=256));
         let page_max_bytes = settings.read("SIPHON_PAGE_MAX_BYTES", 1 << 20, whole(PAGE_BYTES));
+        let agent = read_agent(&mut settings);
         let level = parsed("off, error, warn, info, debug or trace");
         let log_level = settings.read("SIPHON_LOG_LEVEL", LevelFilter::INFO, level);
         let config = key.zip(endpoint).map(|(key, prometheus_endpoint)| Self {
@@ -96,6 +101,7 @@ impl Config {
             xray_otlp_endpoint,
             concurrent_agents,
             page_max_bytes,
+            agent,
             log_level,
         });
         settings.finish_required(config)
@@ -126,6 +132,15 @@ impl Translation {
                 log_groups: settings.read("SIPHON_LOG_GROUPS", Vec::new(), list),
             },
         }
+    }
+}
+
+fn read_agent(settings: &mut Settings<impl Fn(&str) -> Option<String>>) -> Agent {
+    let port = NonZeroU16::new(DEFAULT_PORT).unwrap_or(NonZeroU16::MIN);
+    Agent {
+        container: settings
+            .read("SIPHON_AGENT_CONTAINER", "siphon-agent".to_owned(), |text| Ok(text.to_owned())),
+        port: settings.read("SIPHON_AGENT_PORT", port, parsed("a port from 1 to 65535")).get(),
     }
 }
 
@@ -205,6 +220,7 @@ mod tests {
         assert_eq!((config.traces_exporter, config.xray_address), (TracesExporter::XRay, None));
 
         assert_eq!(config.translation.prometheus.resource_labels, ResourceFilter::All);
+        assert_eq!(config.agent, Agent { container: "siphon-agent".into(), port: 4319 });
 
         let more = [
             ("SIPHON_METRIC_SUFFIXES", "false"),
@@ -247,6 +263,7 @@ mod tests {
             ("SIPHON_AMP_LIMITS", "maybe"),
             ("SIPHON_CONCURRENT_AGENTS", "0"),
             ("SIPHON_PAGE_MAX_BYTES", "1"),
+            ("SIPHON_AGENT_PORT", "0"),
             ("SIPHON_TRACES_EXPORTER", "zipkin"),
             ("SIPHON_XRAY_OTLP_ENDPOINT", "xray"),
             ("AWS_ENDPOINT_URL_XRAY", "xray"),

@@ -62,6 +62,13 @@ impl Deadlines {
             acks: Deadline::after(left.saturating_sub(reserve / 4)),
         }
     }
+
+    /// Those of a part of the invocation that takes no longer than `time`.
+    #[must_use]
+    pub fn within_next(self, time: Duration) -> Self {
+        let part = Self::within(time);
+        Self { writes: self.writes.min(part.writes), acks: self.acks.min(part.acks) }
+    }
 }
 
 #[cfg(test)]
@@ -74,6 +81,9 @@ mod tests {
         assert_eq!(deadlines.writes.left(), Duration::from_secs(48));
         assert_eq!(deadlines.acks.left(), Duration::from_millis(49_500));
         assert_eq!(Deadlines::within(Duration::from_secs(1)).writes.left(), Duration::from_millis(750));
+        let part = deadlines.within_next(Duration::from_secs(30));
+        assert_eq!(part.writes.left(), Duration::from_secs(28));
+        assert_eq!(part.within_next(Duration::from_secs(900)).acks.left(), Duration::from_millis(29_500));
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(deadlines.acks.left(), Duration::ZERO);
     }

@@ -8,6 +8,7 @@
 
 mod draining;
 mod ending;
+mod last_drain;
 mod limits;
 mod sampling;
 mod scraping;

@@ -18,8 +18,9 @@ use siphon_core::{
     },
 };
 use siphon_scrape::time::now;
+use tokio::task::AbortHandle;
 
-use super::{Answer, KEY, answer, header, reset, seconds_ago, serve};
+use super::{Answer, KEY, Served, answer, header, reset, seconds_ago, serve};
 
 /// How it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -66,6 +67,7 @@ pub(crate) struct State {
 pub(crate) struct Agent {
     state: Arc<Mutex<State>>,
     target: Target,
+    accepting: AbortHandle,
 }
 
 const BOOT: BootId = BootId([7; 16]);
@@ -78,8 +80,13 @@ impl Agent {
     pub(crate) async fn start_on(address: &str, task: &str) -> Self {
         let task_arn = arn(task);
         let state = Arc::new(Mutex::new(State { task_arn: task_arn.clone(), ..State::default() }));
-        let address = serve(address, &state, State::respond).await;
-        Self { state, target: Target { task_arn, address: address.ip(), port: address.port() } }
+        let Served { address, accepting } = serve(address, &state, State::respond).await;
+        Self { state, target: Target { task_arn, address: address.ip(), port: address.port() }, accepting }
+    }
+
+    /// Ends: nobody listens any more.
+    pub(crate) fn end(&self) {
+        self.accepting.abort();
     }
 
     pub(crate) fn target(&self) -> Target {

@@ -28,11 +28,12 @@ use siphon_core::{
 };
 use siphon_scrape::{
     clients,
-    handler::{Context, Scraped, scrape},
+    handler::{Context, Scraped, scrape, scrape_last},
     settings::Config,
+    task_event::TaskStateChange,
     time::now,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::AbortHandle};
 
 pub(crate) use agent::Agent;
 pub(crate) use otlp::Otlp;
@@ -67,6 +68,7 @@ impl World {
             (Some(value), _) => Some(value),
             (None, "SIPHON_KEY") => Some(KEY.to_owned()),
             (None, "AWS_PROMETHEUS_ENDPOINT") => Some(prometheus.url.clone()),
+            (None, "SIPHON_AGENT_PORT") => Some(agent.target().port.to_string()),
             (None, "SIPHON_XRAY_OTLP_ENDPOINT") => Some(otlp.url.clone()),
             (None, _) => None,
         });
@@ -95,6 +97,11 @@ impl World {
         event.records.push(message);
         scrape(event, &self.context, left).await
     }
+
+    /// One invocation by a change of a task's state.
+    pub(crate) async fn scrape_last(&self, change: &TaskStateChange, left: Duration) -> Scraped {
+        scrape_last(change, &self.context, left).await
+    }
 }
 
 /// Time enough for anything that need not wait.
@@ -114,12 +121,19 @@ pub(crate) fn reset() -> Answer {
     Err(io::Error::other("told to close the connection"))
 }
 
+/// A server of this world.
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
+    /// Aborted, it takes no connection any more.
+    pub(crate) accepting: AbortHandle,
+}
+
 /// Serves `state` on `address`. `None` from `respond` leaves the request without an answer for ever.
 pub(crate) async fn serve<S: Send + 'static>(
     address: &str,
     state: &Arc<Mutex<S>>,
     respond: fn(&mut S, &Parts, Bytes) -> Option<Answer>,
-) -> SocketAddr {
+) -> Served {
     serve_late(address, state, |_| Duration::ZERO, respond).await
 }
 
@@ -129,11 +143,11 @@ pub(crate) async fn serve_late<S: Send + 'static>(
     state: &Arc<Mutex<S>>,
     delay: fn(&mut S) -> Duration,
     respond: fn(&mut S, &Parts, Bytes) -> Option<Answer>,
-) -> SocketAddr {
+) -> Served {
     let listener = TcpListener::bind(address).await.unwrap();
     let local = listener.local_addr().unwrap();
     let state = Arc::clone(state);
-    tokio::spawn(async move {
+    let accepting = tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             let state = Arc::clone(&state);
@@ -154,7 +168,7 @@ pub(crate) async fn serve_late<S: Send + 'static>(
             tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         }
     });
-    local
+    Served { address: local, accepting: accepting.abort_handle() }
 }
 
 pub(crate) fn header<'a>(head: &'a Parts, name: &str) -> &'a str {

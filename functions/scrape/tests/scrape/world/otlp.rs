@@ -52,8 +52,8 @@ pub(crate) struct Otlp {
 impl Otlp {
     pub(crate) async fn start() -> Self {
         let state = Arc::default();
-        let address = serve("127.0.0.1:0", &state, State::respond).await;
-        Self { state, url: format!("http://{address}/v1/traces") }
+        let served = serve("127.0.0.1:0", &state, State::respond).await;
+        Self { state, url: format!("http://{}/v1/traces", served.address) }
     }
 
     pub(crate) fn edit<T>(&self, edit: impl FnOnce(&mut State) -> T) -> T {

@@ -59,8 +59,8 @@ pub(crate) struct Prometheus {
 impl Prometheus {
     pub(crate) async fn start() -> Self {
         let state = Arc::default();
-        let address = serve_late("127.0.0.1:0", &state, State::delay, State::respond).await;
-        Self { state, url: format!("http://{address}/workspaces/ws-1/api/v1/remote_write") }
+        let served = serve_late("127.0.0.1:0", &state, State::delay, State::respond).await;
+        Self { state, url: format!("http://{}/workspaces/ws-1/api/v1/remote_write", served.address) }
     }
 
     pub(crate) fn edit<T>(&self, edit: impl FnOnce(&mut State) -> T) -> T {

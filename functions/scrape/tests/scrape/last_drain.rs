@@ -1,0 +1,122 @@
+//! The last drain of a task, by the event that it is told to stop.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use siphon_core::wire::RefusalCode;
+use siphon_scrape::task_event::TaskStateChange;
+
+use super::world::{ENOUGH, SHORT, World, agent::Manner};
+
+/// Series of one reading under the default filter.
+const EACH: usize = 8;
+
+/// The world's agent's task is told to stop.
+fn stopping(world: &World) -> TaskStateChange {
+    let target = world.agent.target();
+    let interfaces = json!([{ "privateIpv4Address": target.address }]);
+    let detail = json!({
+        "taskArn": target.task_arn,
+        "desiredStatus": "STOPPED",
+        "lastStatus": "RUNNING",
+        "containers": [{ "name": "siphon-agent", "lastStatus": "RUNNING", "networkInterfaces": interfaces }],
+    });
+    serde_json::from_value(json!({ "detail": detail })).unwrap()
+}
+
+async fn until_acked(world: &World, acked: (u64, u64)) {
+    while world.agent.acked() != acked {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_agent_is_pulled_until_it_has_stopped_and_ended() {
+    let world = World::new().await;
+    let change = stopping(&world);
+    world.agent.readings(1, 20);
+    let task = async {
+        until_acked(&world, (1, 0)).await;
+        world.agent.spans(&[1]); // the application's last words
+        until_acked(&world, (1, 1)).await;
+        world.agent.edit(|state| state.stopping = true);
+        world.agent.readings(1, 0);
+        until_acked(&world, (2, 1)).await;
+        world.agent.end();
+        Instant::now()
+    };
+    let (scraped, ended) = tokio::join!(world.scrape_last(&change, ENOUGH), task);
+    assert!(ended.elapsed() < Duration::from_millis(1_500), "done as soon as the agent is gone");
+    let tally = scraped.tally;
+    assert_eq!((tally.agents_failed.total(), tally.tasks_skipped.total()), (0, 0), "{tally:?}");
+    assert_eq!((tally.records, tally.segments), (3, 1));
+    let markers = world.prometheus.edit(|state| state.ends.values().map(Vec::len).sum::<usize>());
+    assert_eq!(
+        (world.prometheus.stored(), markers),
+        ((3 * EACH, 1), EACH),
+        "two readings and the series' ends"
+    );
+    let longest = world.agent.edit(|state| state.pulls.iter().map(|pull| pull.lease_ms).max());
+    assert!(
+        longest <= Some(30_000),
+        "{longest:?}: a dead function's lease must not outlast the agent's grace by far"
+    );
+}
+
+#[tokio::test]
+async fn a_lease_of_another_drain_is_waited_for() {
+    let world = World::new().await;
+    world.agent.readings(1, 20);
+    world.agent.edit(|state| (state.stopping, state.manner) = (true, Manner::Refusing(RefusalCode::Leased)));
+    let other = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        world.agent.edit(|state| state.manner = Manner::Honest);
+        until_acked(&world, (1, 0)).await;
+        world.agent.end();
+    };
+    let change = stopping(&world);
+    let (scraped, ()) = tokio::join!(world.scrape_last(&change, ENOUGH), other);
+    assert_eq!((scraped.tally.records, scraped.tally.agents_failed.total()), (1, 0));
+}
+
+#[tokio::test]
+async fn the_next_event_goes_on_where_time_was_over() {
+    let world = World::new().await;
+    world.agent.readings(1, 20);
+    let (begun, change) = (Instant::now(), stopping(&world));
+    let tally = world.scrape_last(&change, SHORT).await.tally;
+    assert!(begun.elapsed() < SHORT);
+    assert_eq!(
+        (world.agent.acked(), tally.agents_failed.total()),
+        ((1, 0), 0),
+        "an agent that runs on is no failure"
+    );
+    let stranger = Manner::Refusing(RefusalCode::BadSignature);
+    world.agent.edit(|state| state.manner = stranger);
+    let tally = world.scrape_last(&change, SHORT).await.tally;
+    assert_eq!(tally.agents_failed.get("bad_signature"), 1);
+}
+
+#[tokio::test]
+async fn a_task_that_has_ended_and_one_without_agent_are_counted_and_no_failure() {
+    let world = World::new().await;
+    let change = stopping(&world);
+    world.agent.end();
+    tokio::task::yield_now().await;
+    let scraped = world.scrape_last(&change, ENOUGH).await;
+    assert_eq!((scraped.tally.tasks_skipped.get("gone"), scraped.tally.agents_failed.total()), (1, 0));
+    assert!(scraped.failed.is_empty());
+
+    let other = json!({ "detail": { "taskArn": "arn", "containers": [{ "name": "app" }] } });
+    let tally = world.scrape_last(&serde_json::from_value(other).unwrap(), ENOUGH).await.tally;
+    assert_eq!(tally.tasks_skipped.get("no_agent"), 1);
+}
+
+#[tokio::test]
+async fn a_receiver_that_refuses_us_fails_the_invocation() {
+    let world = World::new().await;
+    world.agent.readings(1, 20);
+    world.prometheus.replies(&[super::world::prometheus::Reply::Status(403)]);
+    let scraped = world.scrape_last(&stopping(&world), SHORT).await;
+    assert_eq!((scraped.failed, world.agent.acked()), (vec![world.agent.target().task_arn], (0, 0)));
+}
