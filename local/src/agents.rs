@@ -17,7 +17,7 @@ use crate::{
     guard::Guard,
     lock,
     process::{Process, Program, Watch},
-    tasks::{Status, Task},
+    tasks::Task,
     terminal::Terminal,
 };
 
@@ -136,7 +136,6 @@ impl Agents {
                     None => break,
                 }
             }
-            task.set_status(Status::Stopped);
             task.agent_pid.store(0, Ordering::Relaxed);
         }))
     }
@@ -213,7 +212,6 @@ impl Agents {
                 }
                 _ = stop.changed(), if !told => {
                     told = true;
-                    task.set_status(Status::Stopping);
                     process.terminate();
                     kill.as_mut().reset(tokio::time::Instant::now() + KILL_AFTER);
                 }

@@ -19,6 +19,8 @@ Usage: cargo run --release -- [FLAGS]
   --seconds N             stop by itself after N seconds (default: run until Ctrl-C)
   --json                  print the summary as one JSON object on the last line of stdout; all else goes to stderr
   --tasks N               number of ECS tasks, 1 to 400 (default 6)
+  --short-tasks N         as many of them are stopped after five seconds (default 0)
+  --task-event-delay DURATION  how late the events come by which stopping tasks are drained, up to 60s (default 0ms)
   --every DURATION        schedule of `enumerate`, from 200ms to 1h (default 2s)
   --no-workload           no shop: the tasks have ECS metrics only, unless you send them OTLP
   --all-ecs-metrics       every ECS metric in place of ADOT's nine
@@ -40,6 +42,9 @@ pub(crate) struct Flags {
     pub(crate) seconds: Option<Duration>,
     pub(crate) json: bool,
     pub(crate) tasks: usize,
+    /// The last so many of them live for seconds only.
+    pub(crate) short_tasks: usize,
+    pub(crate) task_event_delay: Duration,
     pub(crate) every: Duration,
     pub(crate) workload: bool,
     pub(crate) all_ecs_metrics: bool,
@@ -60,6 +65,8 @@ impl Default for Flags {
             seconds: None,
             json: false,
             tasks: 6,
+            short_tasks: 0,
+            task_event_delay: Duration::ZERO,
             every: Duration::from_secs(2),
             workload: true,
             all_ecs_metrics: false,
@@ -140,6 +147,14 @@ impl Reader {
                 flags.seconds = self.value(name, whole(1..=86_400)).map(Duration::from_secs);
             }
             "tasks" => self.set(name, whole(1..=400), &mut flags.tasks),
+            "short-tasks" => self.set(name, whole(0..=400), &mut flags.short_tasks),
+            "task-event-delay" => {
+                self.set(
+                    name,
+                    duration(Duration::ZERO..=Duration::from_secs(60)),
+                    &mut flags.task_event_delay,
+                );
+            }
             "every" => {
                 let range = Duration::from_millis(200)..=Duration::from_secs(3600);
                 self.set(name, duration(range), &mut flags.every);
@@ -200,7 +215,7 @@ mod tests {
     #[test]
     fn every_flag_is_read() {
         let Ok(Parsed::Run(flags)) = parse_words(
-            "--seconds 60 --json --tasks 9 --every 200ms --no-workload --all-ecs-metrics --verbose --no-metric-suffixes \
+            "--seconds 60 --json --tasks 9 --short-tasks 2 --task-event-delay 3s --every 200ms --no-workload --all-ecs-metrics --verbose --no-metric-suffixes \
              --remote-write-url http://127.0.0.1:9090/api/v1/write --xray-endpoint=http://127.0.0.1:2000 \
              --metadata-url http://127.0.0.1:9/v4/x/ --otlp-http 127.0.0.1:4318 --page 127.0.0.1:0 --bin-dir out",
         ) else {
@@ -210,6 +225,8 @@ mod tests {
             seconds: Some(Duration::from_secs(60)),
             json: true,
             tasks: 9,
+            short_tasks: 2,
+            task_event_delay: Duration::from_secs(3),
             every: Duration::from_millis(200),
             workload: false,
             all_ecs_metrics: true,

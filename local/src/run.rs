@@ -2,6 +2,7 @@
 
 mod drain;
 mod foreign;
+mod life;
 mod ready;
 mod report;
 mod start;

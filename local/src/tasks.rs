@@ -68,7 +68,9 @@ pub(crate) struct Identity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
     Running,
-    /// Its agent was told to stop and is being drained.
+    /// Told to stop. Its application still runs, but gets no new requests.
+    Deactivating,
+    /// Its application has ended. Its agent was told to stop and is being drained.
     Stopping,
     Stopped,
 }
@@ -77,9 +79,15 @@ impl Status {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Running => "RUNNING",
+            Self::Deactivating => "DEACTIVATING",
             Self::Stopping => "STOPPING",
             Self::Stopped => "STOPPED",
         }
+    }
+
+    /// Whether the task's application has not ended.
+    pub(crate) const fn serves(self) -> bool {
+        matches!(self, Self::Running | Self::Deactivating)
     }
 }
 

@@ -28,9 +28,9 @@ pub(crate) struct Ecs {
 }
 
 /// A task whose identity is known.
-struct Known<'a> {
-    task: &'a Task,
-    identity: Identity,
+pub(super) struct Known<'a> {
+    pub(super) task: &'a Task,
+    pub(super) identity: Identity,
 }
 
 #[derive(Deserialize)]
@@ -99,8 +99,8 @@ impl Ecs {
         };
         let is = |wanted: &Option<String>, got: &str| wanted.as_deref().is_none_or(|w| w == got);
         let arns = self.known().filter(|Known { task, identity }| {
-            // A task that is being drained still runs here: the last drain by task event is not part of this stand-in.
-            (task.status() != Status::Stopped) == wants_running
+            // By what is desired: a task that is told to stop is not listed as running any more.
+            (task.status() == Status::Running) == wants_running
                 && identity.cluster_arn() == cluster
                 && is(&request.family, &identity.family)
                 && is(&request.service_name, &identity.service_name)
@@ -181,7 +181,7 @@ fn page(
 }
 
 /// A Fargate task in awsvpc mode: one network interface, shared by its containers.
-fn describe(Known { task, identity }: &Known<'_>) -> Value {
+pub(super) fn describe(Known { task, identity }: &Known<'_>) -> Value {
     let status = task.status();
     let running = if status == Status::Stopped { "STOPPED" } else { "RUNNING" };
     let attachment = format!("0a0b0c0d-0000-4000-8000-{:012}", task.index);
@@ -218,8 +218,8 @@ fn describe(Known { task, identity }: &Known<'_>) -> Value {
             ],
         }],
         "containers": [container(task.service, "192", "448"), container(AGENT_CONTAINER, "64", "64")],
-        "lastStatus": running,
-        "desiredStatus": running,
+        "lastStatus": status.name(),
+        "desiredStatus": if status == Status::Running { "RUNNING" } else { "STOPPED" },
         "healthStatus": "HEALTHY",
         "connectivity": "CONNECTED",
         "launchType": "FARGATE",
@@ -322,9 +322,9 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_task_moves_to_the_other_list() {
+    fn a_task_that_is_told_to_stop_moves_to_the_other_list() {
         let ecs = ecs(2);
-        ecs.tasks[0].set_status(Status::Stopped);
+        ecs.tasks[0].set_status(Status::Deactivating);
         let count = |status: &str| {
             let page =
                 ask(&ecs, "ListTasks", &json!({ "cluster": "shop", "desiredStatus": status })).unwrap();

@@ -11,6 +11,7 @@ pub(crate) mod queue;
 mod sampling;
 pub(crate) mod signature;
 pub(crate) mod sqs;
+pub(crate) mod task_events;
 pub(crate) mod throttle;
 pub(crate) mod xray;
 

@@ -6,7 +6,7 @@ use super::container::{Container, Counters};
 use crate::{
     aws::REGION,
     clock,
-    tasks::{AGENT_CONTAINER, Identity, Status, Task},
+    tasks::{AGENT_CONTAINER, Identity, Task},
 };
 
 const MIB: u64 = 1 << 20;
@@ -39,7 +39,7 @@ pub(super) fn task(task: &Task, identity: &Identity, containers: &[Container; 2]
 
 /// The application ends when its task is stopped; the agent then still serves.
 pub(super) fn has_stopped(task: &Task, container: &Container) -> bool {
-    task.status() != Status::Running && container.name != AGENT_CONTAINER
+    !task.status().serves() && container.name != AGENT_CONTAINER
 }
 
 pub(super) fn container(task: &Task, identity: &Identity, container: &Container) -> Value {

@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     clock, lock,
-    tasks::{AGENT_CONTAINER, Status, Task},
+    tasks::{AGENT_CONTAINER, Task},
 };
 use container::{Container, Spread, Usage};
 
@@ -78,7 +78,7 @@ impl Metadata {
                 self.tasks.iter().zip(&mut spreads).zip(containers.iter_mut())
             {
                 let requests = spread.next(task.requests.load(Ordering::Relaxed));
-                if task.status() == Status::Running {
+                if task.status().serves() {
                     let usage = Usage::of_application(task.index, requests, application.latest(), now);
                     application.read(now, &usage);
                 }
@@ -133,7 +133,10 @@ mod tests {
     use siphon_core::units::UnixMillis;
 
     use super::*;
-    use crate::{http_client::HttpClient, tasks::lay_out};
+    use crate::{
+        http_client::HttpClient,
+        tasks::{Status, lay_out},
+    };
 
     #[tokio::test]
     async fn each_task_has_its_own_answers() {

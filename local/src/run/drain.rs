@@ -11,12 +11,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{Outcome, start::Running};
 use crate::terminal::Terminal;
 
-/// The schedule while agents are being drained.
-const DRAIN_EVERY: Duration = Duration::from_millis(250);
-/// For the shop's last exports.
-const SHOP_TIMEOUT: Duration = Duration::from_secs(8);
-/// Longer than the agents' grace.
-const AGENTS_TIMEOUT: Duration = Duration::from_secs(35);
+/// For the last customers.
+const SHOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longer than applications have for their last exports, and agents as their grace.
+const TASKS_TIMEOUT: Duration = Duration::from_secs(45);
 /// For scrapes that are under way when the last agent has ended.
 const SCRAPES_TIMEOUT: Duration = Duration::from_secs(5);
 const FUNCTIONS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -57,9 +55,9 @@ impl Signals {
     }
 }
 
-/// Closes the shop, drains the agents, stops the functions. At a second signal, what still runs is killed.
+/// Closes the shop, stops the tasks, which drains them, and then the functions. At a second signal, what still runs is killed.
 pub(super) async fn drain(running: Running, terminal: &Arc<Terminal>, signals: &mut Signals) -> Outcome {
-    terminal.say("Stopping: the shop closes, the agents are drained. Ctrl-C again kills.");
+    terminal.say("Stopping: the shop closes, the tasks are stopped and drained. Ctrl-C again kills.");
     let guard = Arc::clone(&running.guard);
     let outcome = tokio::select! {
         () = stop(running, terminal) => Outcome::Complete,
@@ -71,16 +69,24 @@ pub(super) async fn drain(running: Running, terminal: &Arc<Terminal>, signals: &
 
 async fn stop(running: Running, terminal: &Terminal) {
     let Running {
-        stop_shop, stop_agents, stop_functions, every, shop, agents, functions, clock, source, ..
+        close_shop,
+        stop_tasks,
+        stop_functions,
+        every,
+        shop,
+        tasks,
+        events,
+        functions,
+        clock,
+        source,
+        ..
     } = running;
-    let _ = stop_shop.send(true); // whoever does not listen has ended
+    let _ = close_shop.send(true); // whoever does not listen has ended
     all(shop, SHOP_TIMEOUT, terminal, "the shop").await;
+    let _ = stop_tasks.send(true);
+    all(tasks, TASKS_TIMEOUT, terminal, "a task").await;
 
-    let period = every.borrow().map(|period| period.min(DRAIN_EVERY));
-    let _ = every.send(period);
-    let _ = stop_agents.send(true);
-    all(agents, AGENTS_TIMEOUT, terminal, "an agent").await;
-
+    events.end();
     let _ = every.send(None);
     let idle = async {
         let _ = clock.await;
@@ -93,7 +99,12 @@ async fn stop(running: Running, terminal: &Terminal) {
     all(functions, FUNCTIONS_TIMEOUT, terminal, "a function").await;
 }
 
-async fn all(handles: Vec<tokio::task::JoinHandle<()>>, limit: Duration, terminal: &Terminal, what: &str) {
+async fn all(
+    handles: impl IntoIterator<Item = tokio::task::JoinHandle<()>>,
+    limit: Duration,
+    terminal: &Terminal,
+    what: &str,
+) {
     if tokio::time::timeout(limit, futures_util::future::join_all(handles)).await.is_err() {
         terminal.warn(&format!("{what} did not end within {limit:?}"));
     }

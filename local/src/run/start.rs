@@ -9,23 +9,33 @@ use std::{
 use anyhow::Context as _;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-use super::{World, foreign, ready, report};
+use super::{
+    World, foreign,
+    life::{Container, Containers, Life},
+    ready, report,
+};
 use crate::{
     agents::Agents,
     amp::Amp,
     aws::{
         self, REMOTE_WRITE_PATH, Services, ecs::Ecs, event_source::EventSource, events, lambda::Function,
-        sqs::Sqs, xray::XRay,
+        sqs::Sqs, task_events::TaskEvents, xray::XRay,
     },
     binaries::{self, Binaries},
     functions::Deployment,
     guard::Guard,
     metadata::Metadata,
-    page, shop, tasks,
+    page,
+    shop::Shop,
+    tasks,
 };
 
 /// Environments of `scrape`: as many shards at once.
 pub(super) const SCRAPERS: usize = 2;
+/// Environments that drain stopping tasks, at most. Lambda would start one for each.
+const MAX_DRAINERS: usize = 32;
+/// How long a short task lives.
+const SHORT_LIFE: Duration = Duration::from_secs(5);
 /// Agents in one shard at most, as deployed.
 const MAX_SHARD_TASKS: usize = 25;
 /// Short, so that the charts move.
@@ -33,12 +43,14 @@ const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The handles by which a run is stopped.
 pub(super) struct Running {
-    pub(super) stop_shop: watch::Sender<bool>,
-    pub(super) stop_agents: watch::Sender<bool>,
+    pub(super) close_shop: watch::Sender<bool>,
+    pub(super) stop_tasks: watch::Sender<bool>,
     pub(super) stop_functions: watch::Sender<bool>,
     pub(super) every: watch::Sender<Option<Duration>>,
-    pub(super) shop: Vec<JoinHandle<()>>,
-    pub(super) agents: Vec<JoinHandle<()>>,
+    /// Its customers; none where there is no shop.
+    pub(super) shop: Option<JoinHandle<()>>,
+    pub(super) tasks: Vec<JoinHandle<()>>,
+    pub(super) events: Arc<TaskEvents>,
     pub(super) functions: Vec<JoinHandle<()>>,
     pub(super) clock: JoinHandle<()>,
     pub(super) source: Arc<EventSource>,
@@ -66,12 +78,12 @@ pub(super) async fn start(world: &Arc<World>, binaries: &Binaries) -> anyhow::Re
     let site = prepare(world).await?;
     let page = page::start(Arc::clone(world)).await;
 
-    let (stop_agents, agents_stop) = watch::channel(false);
-    let agents = start_agents(world, &site, binaries, &agents_stop)?;
+    let agents = start_agents(world, &site, binaries)?;
     ready::agents_listen(tasks, &site.logs).await?;
 
     let enumerate = Function::new("enumerate", 256, Duration::from_secs(50));
     let scrape = Function::new("scrape", 512, Duration::from_secs(40));
+    let drain = Function::new("drain", 256, Duration::from_secs(300));
     let (stop_functions, functions_stop) = watch::channel(false);
     let source = Arc::new(EventSource {
         queue: Arc::clone(&world.queue),
@@ -82,23 +94,29 @@ pub(super) async fn start(world: &Arc<World>, binaries: &Binaries) -> anyhow::Re
     let deployments = [
         (enumerate_deployment(world, &site, binaries, &enumerate), 1),
         (scrape_deployment(world, &site, binaries, &scrape), SCRAPERS),
+        (scrape_deployment(world, &site, binaries, &drain), tasks.len().min(MAX_DRAINERS)),
     ];
     let mut functions = start_functions(world, &site, &deployments, &functions_stop).await?;
     functions.extend((0..SCRAPERS).map(|_| tokio::spawn(Arc::clone(&source).poll(functions_stop.clone()))));
 
     let (every, period) = watch::channel(Some(flags.every));
     let clock = tokio::spawn(events::tick(enumerate, Arc::clone(terminal), period));
-    let (stop_shop, shop_stop) = watch::channel(false);
-    let shop = if flags.workload { shop::open(tasks, terminal, &shop_stop) } else { Vec::new() };
+    let events = Arc::new(TaskEvents::new(drain, flags.task_event_delay, Arc::clone(terminal)));
+    let shop = flags.workload.then(|| Shop::new(tasks, terminal));
+    let (stop_tasks, tasks_stop) = watch::channel(false);
+    let lives = start_lives(world, agents, shop.as_ref(), &events, &tasks_stop);
+    let (close_shop, shop_close) = watch::channel(false);
+    let shop = shop.map(|shop| shop.open(shop_close));
     report::announce(world, &site, page);
     let guard = Arc::clone(&site.guard);
     Ok(Running {
-        stop_shop,
-        stop_agents,
+        close_shop,
+        stop_tasks,
         stop_functions,
         every,
         shop,
-        agents,
+        tasks: lives,
+        events,
         functions,
         clock,
         source,
@@ -130,12 +148,7 @@ async fn prepare(world: &World) -> anyhow::Result<Site> {
     })
 }
 
-fn start_agents(
-    world: &World,
-    site: &Site,
-    binaries: &Binaries,
-    stop: &watch::Receiver<bool>,
-) -> anyhow::Result<Vec<JoinHandle<()>>> {
+fn start_agents(world: &World, site: &Site, binaries: &Binaries) -> anyhow::Result<Vec<Container>> {
     let World { flags, tasks, accounts, terminal, rss, .. } = world;
     let agents = Arc::new(Agents {
         binary: binaries.agent.clone(),
@@ -153,9 +166,37 @@ fn start_agents(
     let start = |task: &tasks::Task| {
         let foreign = flags.metadata_url.clone().filter(|_| task.index == 0);
         let uri = foreign.unwrap_or_else(|| site.metadata.agent_uri(task));
-        agents.start(tasks, task.index, &uri, stop.clone())
+        let (stop, stopped) = watch::channel(false);
+        Ok(Container { stop, ended: agents.start(tasks, task.index, &uri, stopped)? })
     };
     tasks.iter().map(start).collect()
+}
+
+/// Starts the applications beside the `agents`. From now on each task lives until its time is over or `stop` says so.
+fn start_lives(
+    world: &World,
+    agents: Vec<Container>,
+    shop: Option<&Shop>,
+    events: &Arc<TaskEvents>,
+    stop: &watch::Receiver<bool>,
+) -> Vec<JoinHandle<()>> {
+    let World { flags, tasks, terminal, .. } = world;
+    let application = |shop: &Shop, task: &tasks::Task| {
+        let (stop, stopped) = watch::channel(false);
+        Container { stop, ended: shop.start(task, stopped) }
+    };
+    let live = |(task, agent): (&tasks::Task, Container)| {
+        let life = Life {
+            tasks: Arc::clone(tasks),
+            index: task.index,
+            containers: Containers { application: shop.map(|shop| application(shop, task)), agent },
+            lasts: (task.index + flags.short_tasks >= flags.tasks).then_some(SHORT_LIFE),
+            events: Arc::clone(events),
+            terminal: Arc::clone(terminal),
+        };
+        tokio::spawn(life.live(stop.clone()))
+    };
+    tasks.iter().zip(agents).map(live).collect()
 }
 
 async fn start_functions(

@@ -20,7 +20,7 @@ use crate::{
     clock,
     http_client::HttpClient,
     lock,
-    tasks::{SERVICES, Task},
+    tasks::{SERVICES, Status, Task},
     terminal::Terminal,
 };
 use exporter::Exporter;
@@ -39,27 +39,40 @@ pub(crate) struct Application {
     spans: Mutex<Vec<siphon_core::otlp::Span>>,
 }
 
-/// Opens the shop. It closes when `stop` says so, and the handles end when everything is exported.
-pub(crate) fn open(
-    tasks: &Arc<Vec<Task>>,
-    terminal: &Arc<Terminal>,
-    stop: &watch::Receiver<bool>,
-) -> Vec<JoinHandle<()>> {
-    let client = HttpClient::new();
-    let applications: Arc<Vec<_>> = Arc::new(tasks.iter().map(Application::new).collect());
-    let mut handles =
-        vec![tokio::spawn(serve_customers(Arc::clone(tasks), Arc::clone(&applications), stop.clone()))];
-    for task in tasks.iter() {
+/// The applications of all tasks.
+pub(crate) struct Shop {
+    tasks: Arc<Vec<Task>>,
+    applications: Arc<Vec<Application>>,
+    client: HttpClient,
+    terminal: Arc<Terminal>,
+}
+
+impl Shop {
+    pub(crate) fn new(tasks: &Arc<Vec<Task>>, terminal: &Arc<Terminal>) -> Self {
+        Self {
+            tasks: Arc::clone(tasks),
+            applications: Arc::new(tasks.iter().map(Application::new).collect()),
+            client: HttpClient::new(),
+            terminal: Arc::clone(terminal),
+        }
+    }
+
+    /// Lets customers in until `close` says so.
+    pub(crate) fn open(&self, close: watch::Receiver<bool>) -> JoinHandle<()> {
+        tokio::spawn(serve_customers(Arc::clone(&self.tasks), Arc::clone(&self.applications), close))
+    }
+
+    /// Starts the application of `task`, which ends when `stop` says so and everything is exported.
+    pub(crate) fn start(&self, task: &Task, stop: watch::Receiver<bool>) -> JoinHandle<()> {
         let exporter = Exporter {
             base: format!("http://{}", task.otlp),
             index: task.index,
-            applications: Arc::clone(&applications),
-            client: client.clone(),
-            terminal: Arc::clone(terminal),
+            applications: Arc::clone(&self.applications),
+            client: self.client.clone(),
+            terminal: Arc::clone(&self.terminal),
         };
-        handles.push(tokio::spawn(exporter.run(stop.clone())));
+        tokio::spawn(exporter.run(stop))
     }
-    handles
 }
 
 impl Application {
@@ -111,8 +124,8 @@ async fn serve_customers(
     }
 }
 
-/// One of the tasks that run `service`, at random.
+/// One of the running tasks of `service`, at random. As behind a load balancer, one that is told to stop gets no more.
 fn pick(tasks: &[Task], service: &str, random: &mut fastrand::Rng) -> Option<usize> {
-    let of_service: Vec<_> = tasks.iter().filter(|task| task.service == service).map(|t| t.index).collect();
-    random.choice(of_service)
+    let serves = |task: &&Task| task.service == service && task.status() == Status::Running;
+    random.choice(tasks.iter().filter(serves).map(|task| task.index).collect::<Vec<_>>())
 }

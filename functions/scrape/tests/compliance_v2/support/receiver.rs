@@ -85,8 +85,8 @@ pub(crate) struct Receiver {
 impl Receiver {
     pub(crate) async fn start() -> Self {
         let state = Arc::default();
-        let address = serve("127.0.0.1:0", &state, State::respond).await;
-        Self { state, url: format!("http://{address}/api/v1/write") }
+        let served = serve("127.0.0.1:0", &state, State::respond).await;
+        Self { state, url: format!("http://{}/api/v1/write", served.address) }
     }
 
     /// For the next requests; the last one for all after it. Without any, [`Reply::Written`].
