@@ -86,7 +86,7 @@ impl Default for Flags {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Parsed {
     /// To run.
-    Run(Flags),
+    Run(Box<Flags>),
     /// To print this.
     Say(String),
 }
@@ -127,7 +127,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, 
             _ => reader.flag(&name, &mut flags),
         }
     }
-    if reader.errors.is_empty() { Ok(Parsed::Run(flags)) } else { Err(FlagErrors(reader.errors)) }
+    if reader.errors.is_empty() { Ok(Parsed::Run(flags.into())) } else { Err(FlagErrors(reader.errors)) }
 }
 
 struct Reader {
@@ -239,8 +239,8 @@ mod tests {
             bin_dir: Some("out".into()),
             verbose: true,
         };
-        assert_eq!(flags, expected);
-        assert_eq!(parse_words("").ok(), Some(Parsed::Run(Flags::default())));
+        assert_eq!(*flags, expected);
+        assert_eq!(parse_words("").ok(), Some(Parsed::Run(Box::default())));
     }
 
     #[test]

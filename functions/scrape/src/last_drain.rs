@@ -128,8 +128,6 @@ fn pause(in_vain: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use siphon_core::wire::Refusal;
 
     use super::*;
@@ -190,7 +188,7 @@ mod tests {
         for error in [
             AgentError::Timeout,
             refused(RefusalCode::BadSignature),
-            AgentError::Unreachable(io::ErrorKind::HostUnreachable.into()),
+            AgentError::Unreachable(ErrorKind::HostUnreachable.into()),
         ] {
             let mut progress = Progress::default();
             progress.after(&page(1, true), None);
