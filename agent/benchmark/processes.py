@@ -104,9 +104,11 @@ class Agent(Measured):
 
     def signed(self, path: str, body: dict) -> tuple[int, bytes]:
         data, now, nonce = json.dumps(body).encode(), str(int(time.time() * 1000)), secrets.token_hex(16)
-        text = f"siphon request 1\nPOST\n{path}\n{now}\n{nonce}\n".encode() + data
+        digest = hashlib.sha256(data).hexdigest()
+        text = f"siphon request 1\nPOST\n{path}\n{now}\n{nonce}\n{digest}\n".encode()
         signature = hmac.new(bytes.fromhex(KEY), text, hashlib.sha256).hexdigest()
-        headers = {"siphon-time": now, "siphon-nonce": nonce, "siphon-signature": signature}
+        proof = {"time": now, "nonce": nonce, "body-sha256": digest, "signature": signature}
+        headers = {f"siphon-{name}": value for name, value in proof.items()}
         connection = http.client.HTTPConnection("127.0.0.1", self.ports["pull"], timeout=10)
         connection.request("POST", path, data, headers)
         answer = connection.getresponse()

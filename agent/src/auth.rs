@@ -1,11 +1,12 @@
-//! Believes a request that its signature proves, once, and while it is fresh.
+//! Believes a request that its signature proves, once, and while it is fresh. Its headers are enough for that: nothing of
+//! a stranger's body is read.
 
 use http::HeaderMap;
 use siphon_core::{
     units::UnixMillis,
     wire::{
-        Refusal, RefusalCode,
-        signature::{Key, NONCE, Nonce, SIGNATURE, SignedRequest, TIME},
+        Keys, Refusal, RefusalCode,
+        signature::{BodyDigest, DIGEST, Key, NONCE, Nonce, SIGNATURE, Signature, SignedRequest, TIME},
     },
 };
 
@@ -18,56 +19,78 @@ pub struct Claim<'a> {
     pub method: &'a str,
     /// From the slash on, with query if any.
     pub path: &'a str,
-    /// With time, nonce and signature.
+    /// With time, nonce, digest and signature.
     pub headers: &'a HeaderMap,
-    /// The whole body.
-    pub body: &'a [u8],
+}
+
+/// What an authentic request proves.
+#[derive(Clone, Copy, Debug)]
+pub struct Proof<'k> {
+    key: &'k Key,
+    nonce: Nonce,
+    digest: BodyDigest,
+}
+
+impl Proof<'_> {
+    /// Whether `body` is the one that was signed.
+    #[must_use]
+    pub fn covers(&self, body: &[u8]) -> bool {
+        BodyDigest::of(body) == self.digest
+    }
+
+    /// The signature of the answer, with the key of the request.
+    #[must_use]
+    pub fn sign_answer(&self, status: u16, body: &[u8]) -> Signature {
+        self.key.sign_answer(status, self.nonce, body)
+    }
 }
 
 /// Why a request is not believed.
 #[derive(Debug)]
-pub struct Denied {
+pub struct Denied<'k> {
     /// What to answer.
     pub refusal: Refusal,
-    /// The nonce, if the request is signed with the key: then the answer is too.
-    pub nonce: Option<Nonce>,
+    /// If the request is signed with a key: then the answer is too.
+    pub proof: Option<Proof<'k>>,
 }
 
-/// Gives the nonce of a request that is signed with `key`, fresh, and new to `replay`.
+/// Gives the proof of a request that is signed with one of `keys`, fresh, and new to `replay`.
 ///
 /// # Errors
 /// [`Denied`]: [`RefusalCode::BadSignature`], [`RefusalCode::Expired`] or [`RefusalCode::Replayed`].
-pub fn authenticate(
+pub fn authenticate<'k>(
     claim: &Claim<'_>,
-    key: &Key,
+    keys: &'k Keys,
     replay: &mut Replay,
     now: UnixMillis,
-) -> Result<Nonce, Denied> {
-    let (time, nonce) = signed(claim, key).ok_or_else(|| Denied {
+) -> Result<Proof<'k>, Denied<'k>> {
+    let (time, proof) = signed(claim, keys).ok_or_else(|| Denied {
         refusal: Refusal {
             code: RefusalCode::BadSignature,
             message: "not signed with this agent's key; both sides need the same SIPHON_KEY".to_owned(),
         },
-        nonce: None,
+        proof: None,
     })?;
-    replay.take(time, nonce, now).map_err(|stale| {
+    replay.take(time, proof.nonce, now).map_err(|stale| {
         let code = match stale {
             Stale::Expired { .. } => RefusalCode::Expired,
             Stale::Replayed => RefusalCode::Replayed,
         };
-        Denied { refusal: Refusal { code, message: stale.to_string() }, nonce: Some(nonce) }
+        Denied { refusal: Refusal { code, message: stale.to_string() }, proof: Some(proof) }
     })?;
-    Ok(nonce)
+    Ok(proof)
 }
 
-/// Time and nonce, if the signature over them and the request is the key's.
-fn signed(claim: &Claim<'_>, key: &Key) -> Option<(UnixMillis, Nonce)> {
+/// Time and proof, if the signature over the request is that of a key.
+fn signed<'k>(claim: &Claim<'_>, keys: &'k Keys) -> Option<(UnixMillis, Proof<'k>)> {
     let header = |name| claim.headers.get(name)?.to_str().ok();
     let time = UnixMillis(header(TIME)?.parse().ok()?);
     let nonce: Nonce = header(NONCE)?.parse().ok()?;
-    let Claim { method, path, body, .. } = *claim;
-    let request = SignedRequest { method, path, time, nonce, body };
-    key.accepts_request(&request, header(SIGNATURE)?).then_some((time, nonce))
+    let digest: BodyDigest = header(DIGEST)?.parse().ok()?;
+    let Claim { method, path, .. } = *claim;
+    let request = SignedRequest { method, path, time, nonce, digest };
+    let key = keys.accepting(&request, header(SIGNATURE)?)?;
+    Some((time, Proof { key, nonce, digest }))
 }
 
 #[cfg(test)]
@@ -83,23 +106,20 @@ mod tests {
     }
 
     fn headers(key: &Key, time: UnixMillis) -> HeaderMap {
-        let nonce = Nonce([5; 16]);
-        let request = SignedRequest { method: "POST", path: "/v1/pull", time, nonce, body: b"{}" };
-        let fields = [
-            (TIME, time.to_string()),
-            (NONCE, nonce.to_string()),
-            (SIGNATURE, key.sign_request(&request).to_string()),
-        ];
-        fields
+        let (nonce, digest) = (Nonce([5; 16]), BodyDigest::of(b"{}"));
+        let request = SignedRequest { method: "POST", path: "/v1/pull", time, nonce, digest };
+        request
+            .headers(key)
             .into_iter()
             .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::try_from(value).unwrap()))
             .collect()
     }
 
     fn code(headers: &HeaderMap, replay: &mut Replay) -> Option<(RefusalCode, bool)> {
-        let claim = Claim { method: "POST", path: "/v1/pull", headers, body: b"{}" };
-        let denied = authenticate(&claim, &key("0b"), replay, NOW).err()?;
-        Some((denied.refusal.code, denied.nonce.is_some()))
+        let claim = Claim { method: "POST", path: "/v1/pull", headers };
+        let keys = Keys::new(key("0b"), Some(key("0e")));
+        let denied = authenticate(&claim, &keys, replay, NOW).err()?;
+        Some((denied.refusal.code, denied.proof.is_some()))
     }
 
     #[test]
@@ -115,8 +135,20 @@ mod tests {
     }
 
     #[test]
+    fn a_proof_is_of_either_key_and_answers_are_signed_with_the_same() {
+        let keys = Keys::new(key("0b"), Some(key("0e")));
+        for key in [key("0b"), key("0e")] {
+            let headers = headers(&key, NOW);
+            let claim = Claim { method: "POST", path: "/v1/pull", headers: &headers };
+            let proof = authenticate(&claim, &keys, &mut Replay::new(UnixMillis(0)), NOW).unwrap();
+            assert_eq!(proof.sign_answer(200, b"page"), key.sign_answer(200, Nonce([5; 16]), b"page"));
+            assert!(proof.covers(b"{}") && !proof.covers(b"{ }"));
+        }
+    }
+
+    #[test]
     fn a_missing_or_broken_header_is_a_bad_signature() {
-        for name in [TIME, NONCE, SIGNATURE] {
+        for name in [TIME, NONCE, DIGEST, SIGNATURE] {
             for value in [None, Some("x"), Some("")] {
                 let mut headers = headers(&key("0b"), NOW);
                 headers.remove(name);

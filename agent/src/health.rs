@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     agent::Agent,
-    net::{self, Answer, Peer, text},
+    net::{self, Answer, Peer},
 };
 
 /// Where the pull port answers.
@@ -19,11 +19,11 @@ pub const PATH: &str = "/health";
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The agent's answer, to this machine alone: the pull port is open to others.
+/// The agent's answer, if this machine asks for `path`. The pull port is open to others, for whom there is no such path.
 #[must_use]
-pub fn answer(agent: &Agent, peer: Peer) -> Answer {
-    if !peer.is_local {
-        return text(StatusCode::NOT_FOUND, "not found");
+pub fn answer(agent: &Agent, peer: Peer, path: &str) -> Option<Answer> {
+    if !peer.is_local || path != PATH {
+        return None;
     }
     let body = json!({
         "status": "ok",
@@ -32,7 +32,7 @@ pub fn answer(agent: &Agent, peer: Peer) -> Answer {
         "task_known": agent.identity.borrow().is_some(),
         "stopping": agent.stopping.get(),
     });
-    net::answer(StatusCode::OK, "application/json", body.to_string())
+    Some(net::answer(StatusCode::OK, "application/json", body.to_string()))
 }
 
 /// Asks the agent that listens on `pull_address` whether it is well.
@@ -74,15 +74,15 @@ fn reachable(listening: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{net::Peer, settings::Settings};
+    use crate::settings::Settings;
 
     #[test]
     fn others_are_not_told() {
         let settings = Settings::read(|name| (name == "SIPHON_KEY").then(|| "0b".repeat(32))).unwrap();
         let agent = Agent::new(settings, siphon_core::wire::BootId([0; 16]), &[0; 16]);
         let address = SocketAddr::from(([10, 0, 0, 9], 1));
-        let status = |is_local| answer(&agent, Peer { address, is_local }).status();
-        assert_eq!((status(true), status(false)), (StatusCode::OK, StatusCode::NOT_FOUND));
+        let is_told = |is_local, path| answer(&agent, Peer { address, is_local }, path).is_some();
+        assert!(is_told(true, PATH) && !is_told(false, PATH) && !is_told(true, "/v1/pull"));
     }
 
     #[test]

@@ -12,8 +12,7 @@ use http::{HeaderValue, Method, Request, StatusCode, request::Parts};
 use hyper::body::Incoming;
 use log::{debug, info, warn};
 use siphon_core::wire::{
-    ACK_PATH, MAX_HANDOVER_BYTES, PULL_PATH, Refusal, RefusalCode, SAMPLING_PATH,
-    signature::{Nonce, SIGNATURE},
+    ACK_PATH, MAX_HANDOVER_BYTES, PULL_PATH, Refusal, RefusalCode, SAMPLING_PATH, signature::SIGNATURE,
 };
 use tokio::{
     net::TcpListener,
@@ -23,11 +22,11 @@ use tokio::{
 
 use crate::{
     agent::{Agent, now},
-    auth::{Claim, authenticate},
+    auth::{Claim, Denied, Proof, authenticate},
     handout::Handout,
     health,
     logging::Throttle,
-    net::{self, Answer, BodyError, Budget, Limits, Peer, WhenFull, answer, discard, read},
+    net::{self, Answer, BodyError, Budget, Limits, Peer, WhenFull, answer, discard, discard_most, read},
     replay::Replay,
 };
 
@@ -107,40 +106,44 @@ impl Pulls {
         }
     }
 
-    /// Answers one request. Who does not prove the key learns nothing, not even which paths there are.
+    /// Answers one request. Who does not prove a key gets the same few bytes whatever is asked for, and learns nothing, not
+    /// even which paths there are; nothing of such a request's body is kept.
     pub async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Answer {
         let (head, mut body) = request.into_parts();
-        if head.uri.path() == health::PATH {
-            return health::answer(&self.agent, peer);
+        if let Some(answer) = health::answer(&self.agent, peer, head.uri.path()) {
+            return answer;
         }
         let operation = Operation::of(&head);
+        let proof = match self.believe(&head) {
+            Ok(proof) => proof,
+            Err(denied) => {
+                // As much as an honest puller with an older key sends, so that it sees the answer.
+                discard_most(body, MAX_BODY_BYTES).await;
+                return self.refuse(peer, operation, &denied.refusal, denied.proof);
+            }
+        };
         let (limit, budget) = match operation {
             Some(Operation::Sampling) => (MAX_HANDOVER_BYTES, &self.handovers),
             _ => (MAX_BODY_BYTES, &self.bodies),
         };
-        let received = read(&mut body, limit, budget, BODY_TIME).await;
-        match received {
-            Ok(body) => self.answer(peer, &head, operation, &body),
+        let obeyed = match read(&mut body, limit, budget, BODY_TIME).await {
+            Ok(body) if proof.covers(&body) => self.obey(operation, &body),
+            Ok(_) => Err(changed()),
             Err(error) => {
                 discard(body).await;
-                self.refuse(peer, operation, &unread(error, limit), None)
+                Err(unread(error, limit))
             }
+        };
+        match obeyed {
+            Ok((status, body)) => self.reply(status, "application/octet-stream", body, Some(proof)),
+            Err(refusal) => self.refuse(peer, operation, &refusal, Some(proof)),
         }
     }
 
-    fn answer(&self, peer: Peer, head: &Parts, operation: Option<Operation>, body: &[u8]) -> Answer {
+    fn believe(&self, head: &Parts) -> Result<Proof<'_>, Denied<'_>> {
         let path = head.uri.path_and_query().map_or("", |path| path.as_str());
-        let claim = Claim { method: head.method.as_str(), path, headers: &head.headers, body };
-        let key = &self.agent.settings.key;
-        let believed = authenticate(&claim, key, &mut self.replay.borrow_mut(), now());
-        let nonce = match believed {
-            Ok(nonce) => nonce,
-            Err(denied) => return self.refuse(peer, operation, &denied.refusal, denied.nonce),
-        };
-        match self.obey(operation, body) {
-            Ok((status, body)) => self.reply(status, "application/octet-stream", body, Some(nonce)),
-            Err(refusal) => self.refuse(peer, operation, &refusal, Some(nonce)),
-        }
+        let claim = Claim { method: head.method.as_str(), path, headers: &head.headers };
+        authenticate(&claim, &self.agent.settings.keys, &mut self.replay.borrow_mut(), now())
     }
 
     fn obey(&self, operation: Option<Operation>, body: &[u8]) -> Result<(StatusCode, Bytes), Refusal> {
@@ -166,7 +169,7 @@ impl Pulls {
         peer: Peer,
         operation: Option<Operation>,
         refusal: &Refusal,
-        nonce: Option<Nonce>,
+        proof: Option<Proof<'_>>,
     ) -> Answer {
         if let Some(operation) = operation {
             self.agent.ledger.borrow_mut().refused_pull(operation.name(), refusal.code);
@@ -174,7 +177,7 @@ impl Pulls {
         self.log(peer, refusal);
         let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
         let body = serde_json::to_vec(refusal).unwrap_or_default();
-        self.reply(status, "application/json", body.into(), nonce)
+        self.reply(status, "application/json", body.into(), proof)
     }
 
     fn log(&self, peer: Peer, refusal: &Refusal) {
@@ -192,16 +195,20 @@ impl Pulls {
         status: StatusCode,
         content_type: &'static str,
         body: Bytes,
-        nonce: Option<Nonce>,
+        proof: Option<Proof<'_>>,
     ) -> Answer {
-        let signature =
-            nonce.map(|nonce| self.agent.settings.key.sign_answer(status.as_u16(), nonce, &body).to_string());
+        let signature = proof.map(|proof| proof.sign_answer(status.as_u16(), &body).to_string());
         let mut answer = answer(status, content_type, body);
         if let Some(signature) = signature.and_then(|hex| HeaderValue::try_from(hex).ok()) {
             answer.headers_mut().insert(SIGNATURE, signature);
         }
         answer
     }
+}
+
+fn changed() -> Refusal {
+    let message = "the body is not the one that was signed; was it changed on its way?".to_owned();
+    Refusal { code: RefusalCode::BadRequest, message }
 }
 
 fn unread(error: BodyError, limit: usize) -> Refusal {

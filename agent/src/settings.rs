@@ -10,7 +10,7 @@ use siphon_core::{
     otlp::delta,
     scrapes::MAX_TEXT_BYTES,
     settings::{Accepted, SettingErrors, Settings as Reader, duration, flag, parsed, whole},
-    wire::{DEFAULT_PORT, signature::Key},
+    wire::{DEFAULT_PORT, Keys},
 };
 
 use crate::{
@@ -47,7 +47,7 @@ pub const METADATA_URI: &str = "ECS_CONTAINER_METADATA_URI_V4";
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Shared with the pullers. `SIPHON_KEY`, required.
-    pub key: Key,
+    pub keys: Keys,
     /// Time between two readings. `SIPHON_SAMPLE_INTERVAL`.
     pub sample_interval: Duration,
     /// Both shares of the spool. `SIPHON_SPOOL_MAX_BYTES`.
@@ -100,9 +100,7 @@ impl Settings {
     /// All settings that were refused, each with what is accepted.
     pub fn read(look_up: impl Fn(&str) -> Option<String>) -> Result<Self, SettingErrors> {
         let mut read = Reader::new(look_up);
-        let key = read.required("SIPHON_KEY", |text| {
-            Key::from_hex(text).map_err(|_| Accepted(Key::ACCEPTED.to_owned()))
-        });
+        let keys = read.required("SIPHON_KEY", parsed(Keys::ACCEPTED));
         let spool_max_bytes = read.read("SIPHON_SPOOL_MAX_BYTES", 8 << 20, whole(64 << 10..=1 << 30));
         let otlp_max_body_bytes = read.read("SIPHON_OTLP_MAX_BODY_BYTES", 4 << 20, whole(1 << 10..=16 << 20));
         let sample_interval = read.read(
@@ -140,8 +138,8 @@ impl Settings {
         let metadata = read.optional(METADATA_URI, |text| {
             text.parse().map_err(|error: EndpointError| Accepted(error.to_string()))
         });
-        read.finish_required(key.map(|key| Self {
-            key,
+        read.finish_required(keys.map(|keys| Self {
+            keys,
             sample_interval,
             spool_max_bytes,
             otlp_grpc_address,

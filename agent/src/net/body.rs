@@ -138,12 +138,17 @@ impl Body {
 }
 
 /// Reads on and drops what comes, for a while: a client that still writes would not see why it is refused.
-pub async fn discard(mut incoming: Incoming) {
+pub async fn discard(incoming: Incoming) {
+    discard_most(incoming, DISCARD_BYTES).await;
+}
+
+/// As [`discard`], but no more than about `most` bytes.
+pub async fn discard_most(mut incoming: Incoming, most: usize) {
     let all = async {
         let mut bytes = 0;
         while let Some(Ok(frame)) = incoming.frame().await {
             bytes += frame.data_ref().map_or(0, bytes::Bytes::len);
-            if bytes > DISCARD_BYTES {
+            if bytes > most {
                 return;
             }
         }

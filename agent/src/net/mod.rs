@@ -9,7 +9,7 @@ pub mod udp;
 
 use std::net::{SocketAddr, TcpListener};
 
-pub use body::{Body, BodyError, Budget, discard, read};
+pub use body::{Body, BodyError, Budget, discard, discard_most, read};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;

@@ -9,7 +9,7 @@ use siphon_core::{
     units::UnixMillis,
     wire::{
         ACK_PATH, Ack, BootId, Cursors, LeaseId, PULL_PATH, Page, PullRequest, Refusal, RefusalCode,
-        signature::{Key, NONCE, Nonce, SIGNATURE, SignedRequest, TIME},
+        signature::{BodyDigest, Key, Nonce, SIGNATURE, SignedRequest},
     },
 };
 
@@ -34,9 +34,9 @@ pub(crate) struct Puller {
 /// A signed request, to send as often as one likes.
 pub(crate) struct Signed {
     path: &'static str,
-    headers: [(&'static str, String); 3],
+    headers: [(&'static str, String); 4],
     nonce: Nonce,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 pub(crate) fn random() -> [u8; 16] {
@@ -62,10 +62,8 @@ impl Puller {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
         let time = UnixMillis(i64::try_from(now).unwrap()).plus(self.skew_ms);
         let nonce = Nonce(random());
-        let signature =
-            self.key.sign_request(&SignedRequest { method: "POST", path, time, nonce, body: &body });
-        let headers =
-            [(TIME, time.to_string()), (NONCE, nonce.to_string()), (SIGNATURE, signature.to_string())];
+        let digest = BodyDigest::of(&body);
+        let headers = SignedRequest { method: "POST", path, time, nonce, digest }.headers(&self.key);
         Signed { path, headers, nonce, body }
     }
 

@@ -1,15 +1,15 @@
 //! Pulls and acks.
 
 use std::{
-    io::{ErrorKind, Read},
-    time::Duration,
+    io::{ErrorKind, Read, Write},
+    time::{Duration, Instant},
 };
 
 use siphon_core::wire::{BootId, Cursor, Cursors, Kind, RefusalCode, signature::Key};
 
 use crate::{
     eventually,
-    http::{connect, send},
+    http::{connect, request, send},
     metadata::{Metadata, Mood, TASK_ARN},
     process::{Agent, KEY},
     puller::{Puller, count, cursors, refusal},
@@ -68,15 +68,86 @@ fn who_has_another_key_learns_nothing_and_the_log_keeps_the_secret() {
     assert!(!reply.text().contains("arn:"));
     let unsigned = send(agent.pull, "POST", "/v1/pull", &[], b"{}");
     assert_eq!(refusal(&unsigned), RefusalCode::BadSignature);
-    let elsewhere = send(agent.pull, "GET", "/secrets", &[], b"");
-    assert_eq!(refusal(&elsewhere), RefusalCode::BadSignature, "not even which paths there are");
+    let large = vec![b'x'; 500_000];
+    let others: [(&str, &str, &[u8]); 5] = [
+        ("GET", "/secrets", b""),
+        ("POST", "/v1/ack", b"{}"),
+        ("POST", "/v1/sampling", b"{}"),
+        ("POST", "/v1/pull", &large[..8_000]),
+        ("POST", "/v1/sampling", &large[..8_000]),
+    ];
+    for (method, path, body) in others {
+        let reply = send(agent.pull, method, path, &[], body);
+        assert_eq!(
+            (reply.status, &reply.body),
+            (401, &unsigned.body),
+            "not even which paths there are: {path}"
+        );
+    }
+    assert!(unsigned.body.len() < 150, "no more than a request: {}", unsigned.text());
 
     let warnings = eventually("a warning", || Some(agent.logged("not believed")).filter(|w| !w.is_empty()));
     assert_eq!(warnings.len(), 1, "one line for all: {warnings:?}");
     assert!(warnings[0].contains("peer=127.0.0.1:") && warnings[0].contains("code=bad_signature"));
     assert!(agent.logged(KEY).is_empty() && agent.logged(&"ab".repeat(32)).is_empty());
     let right = Puller::new(agent.pull);
-    assert_eq!(right.count("refused_pulls", "pull", "bad_signature"), 2);
+    assert_eq!(right.count("refused_pulls", "pull", "bad_signature"), 3);
+}
+
+#[test]
+fn a_strangers_body_is_not_waited_for_and_not_kept() {
+    let (agent, _) = Agent::known(&Metadata::start(), &[("SIPHON_SAMPLE_INTERVAL", "1h")]);
+    let before = agent.resident_kib();
+    let strangers: Vec<_> = (0..8)
+        .map(|_| {
+            let whole = request("POST", "/v1/sampling", &[], &vec![b'x'; 300_000], "close");
+            let mut stream = connect(agent.pull);
+            let _ = stream.write_all(&whole[..200_000]); // it may be closed before
+            stream
+        })
+        .collect();
+    let begun = Instant::now();
+    assert!(Puller::new(agent.pull).pull().is_ok());
+    assert!(agent.resident_kib() < before + 600, "{before} KiB, then {}", agent.resident_kib());
+    let warnings = eventually("a warning", || Some(agent.logged("not believed")).filter(|w| !w.is_empty()));
+    assert!(begun.elapsed() < Duration::from_secs(3), "before the rest of the bodies: {warnings:?}");
+    drop(strangers);
+}
+
+#[test]
+fn a_body_that_is_not_the_signed_one_does_nothing() {
+    let (_agent, puller) = Agent::known(&Metadata::start(), &[]);
+    let mut signed = puller.sign_pull();
+    signed.body.push(b' ');
+    assert_eq!(refusal(&puller.trusted(&signed)), RefusalCode::BadRequest);
+    assert_eq!(refusal(&puller.trusted(&signed)), RefusalCode::Replayed);
+}
+
+#[test]
+fn both_keys_are_taken_while_keys_are_rotated() {
+    let old = "0d".repeat(32);
+    let both = format!("{KEY},{old}");
+    let (agent, mut puller) = Agent::known(&Metadata::start(), &[("SIPHON_KEY", &both)]);
+    for key in [KEY, &old] {
+        puller.key = Key::from_hex(key).unwrap();
+        assert!(puller.pull().is_ok(), "and the answer is signed with the same key");
+    }
+    puller.key = Key::from_hex(&"0e".repeat(32)).unwrap();
+    assert_eq!(refusal(&puller.send(&puller.sign_pull())), RefusalCode::BadSignature);
+    assert!(agent.logged(&old).is_empty() && agent.logged(KEY).is_empty());
+}
+
+#[test]
+fn no_level_of_the_log_has_a_key() {
+    let (mut agent, puller) = Agent::known(&Metadata::start(), &[("SIPHON_LOG_LEVEL", "trace")]);
+    let page = eventually("a reading", || puller.pull().ok().filter(|page| !page.records.is_empty()));
+    puller.ack(&page).unwrap();
+    agent.signal("TERM");
+    let page = eventually("stopping", || puller.pull().ok().filter(|page| page.head.stopping));
+    puller.ack(&page).unwrap();
+    eventually("its end", || agent.exit_code());
+    eventually("its last words", || agent.logged("ledger").pop());
+    assert!(agent.logged(KEY).is_empty() && agent.logged(&KEY[..16]).is_empty());
 }
 
 #[test]
@@ -103,7 +174,7 @@ fn a_pull_meant_for_another_task_is_refused() {
     let signed = puller.sign("/v1/elsewhere", Vec::new());
     assert_eq!(refusal(&puller.trusted(&signed)), RefusalCode::NotFound);
     let signed = puller.sign("/v1/pull", vec![b' '; 9000]);
-    assert_eq!(refusal(&puller.send(&signed)), RefusalCode::TooLarge);
+    assert_eq!(refusal(&puller.trusted(&signed)), RefusalCode::TooLarge);
 }
 
 #[test]

@@ -12,8 +12,10 @@
 //!     │ ──────────────────────────────────────►│
 //! ```
 //!
-//! - Every request carries [`signature::TIME`], [`signature::NONCE`] and [`signature::SIGNATURE`]; every answer to an
-//!   authentic request is signed in turn over the same nonce, so that neither side trusts an address.
+//! - Every request carries [`signature::TIME`], [`signature::NONCE`], [`signature::DIGEST`] and [`signature::SIGNATURE`];
+//!   every answer to an authentic request is signed in turn with the same key over the same nonce, so that neither side
+//!   trusts an address.
+//! - A signature covers the body's digest: an agent believes a request, or not, before it reads the body.
 //! - Metrics and traces are two [`Share`]s of the spool with a sequence and a [`Cursor`] each, so that an X-Ray outage
 //!   neither blocks metrics nor sends them twice.
 //! - A page without records takes no lease and needs no ack.
@@ -22,6 +24,7 @@
 //! - A refusal is JSON, [`Refusal`], under the status that [`RefusalCode::status`] gives.
 
 mod frame;
+mod keys;
 mod ledger;
 mod message;
 mod page;
@@ -30,6 +33,7 @@ mod sampling;
 pub mod signature;
 
 pub use frame::{FRAME_HEADER_BYTES, FrameHeader, Kind, Record, Share};
+pub use keys::Keys;
 pub use ledger::Count;
 pub use message::{
     Ack, BootId, Cursor, Cursors, LeaseId, ParseIdError, PullRequest, Refusal, RefusalCode, RulesDigest,

@@ -1,14 +1,14 @@
 //! Proof of the shared key, both ways, by HMAC-SHA256. The key itself never travels.
 //!
-//! | signed | text, each field followed by a newline, then the body |
+//! | signed | text, each field followed by a newline |
 //! |---|---|
-//! | request | `siphon request 1`, method, path, time (Unix ms), nonce (hex) |
-//! | answer | `siphon answer 1`, status, nonce of the request (hex) |
+//! | request | `siphon request 1`, method, path, time (Unix ms), nonce (hex), SHA-256 of the body (hex) |
+//! | answer | `siphon answer 1`, status, nonce of the request (hex); then the body |
 
 use std::fmt;
 
 use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use crate::units::UnixMillis;
 
@@ -18,6 +18,9 @@ pub const TIME: &str = "siphon-time";
 /// Header: 16 random bytes as hex, never used twice.
 pub const NONCE: &str = "siphon-nonce";
 
+/// Header: the SHA-256 of the request's body as hex.
+pub const DIGEST: &str = "siphon-body-sha256";
+
 /// Header, of requests and answers: the HMAC as hex.
 pub const SIGNATURE: &str = "siphon-signature";
 
@@ -25,7 +28,7 @@ pub const SIGNATURE: &str = "siphon-signature";
 pub const MAX_AGE_MS: i64 = 60_000;
 
 /// The shared key. Shows nothing of itself in logs.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Key(Vec<u8>);
 
 impl Key {
@@ -67,8 +70,8 @@ impl Key {
     }
 
     fn request_mac(&self, request: &SignedRequest<'_>) -> Hmac<Sha256> {
-        let SignedRequest { method, path, time, nonce, body } = request;
-        self.mac(&format!("siphon request 1\n{method}\n{path}\n{time}\n{nonce}\n"), body)
+        let SignedRequest { method, path, time, nonce, digest } = request;
+        self.mac(&format!("siphon request 1\n{method}\n{path}\n{time}\n{nonce}\n{digest}\n"), &[])
     }
 
     fn answer_mac(&self, status: u16, nonce: Nonce, body: &[u8]) -> Hmac<Sha256> {
@@ -111,9 +114,55 @@ pub struct SignedRequest<'a> {
     pub time: UnixMillis,
     /// Never used twice.
     pub nonce: Nonce,
-    /// The whole body.
-    pub body: &'a [u8],
+    /// Of the whole body.
+    pub digest: BodyDigest,
 }
+
+impl SignedRequest<'_> {
+    /// The headers that prove it, signed with `key`.
+    #[must_use]
+    pub fn headers(&self, key: &Key) -> [(&'static str, String); 4] {
+        [
+            (TIME, self.time.to_string()),
+            (NONCE, self.nonce.to_string()),
+            (DIGEST, self.digest.to_string()),
+            (SIGNATURE, key.sign_request(self).to_string()),
+        ]
+    }
+}
+
+/// The SHA-256 of a body; hex when shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyDigest([u8; 32]);
+
+impl BodyDigest {
+    /// That of `body`.
+    #[must_use]
+    pub fn of(body: &[u8]) -> Self {
+        Self(Sha256::digest(body).into())
+    }
+}
+
+impl fmt::Display for BodyDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl std::str::FromStr for BodyDigest {
+    type Err = ParseDigestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut digest = [0; 32];
+        hex::decode_to_slice(text, &mut digest).map_err(|_| ParseDigestError)?;
+        Ok(Self(digest))
+    }
+}
+
+/// A digest is not 64 hex digits.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected 64 hex digits")]
+pub struct ParseDigestError;
 
 /// Sixteen random bytes; hex when shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -161,7 +210,7 @@ mod tests {
             path: "/v1/pull",
             time: UnixMillis(1_700_000_000_000),
             nonce: Nonce([1; 16]),
-            body: BODY,
+            digest: BodyDigest::of(BODY),
         }
     }
 
@@ -181,7 +230,7 @@ mod tests {
             SignedRequest { path: "/v1/ack", ..good },
             SignedRequest { time: good.time.plus(1), ..good },
             SignedRequest { nonce: Nonce([2; 16]), ..good },
-            SignedRequest { body: b"{ }", ..good },
+            SignedRequest { digest: BodyDigest::of(b"{ }"), ..good },
         ];
         for request in changed {
             assert!(!key.accepts_request(&request, &signature), "{request:?}");
