@@ -11,9 +11,9 @@ use serde::Serialize;
 use siphon_core::{
     shard::Target,
     wire::{
-        ACK_PATH, Ack, MAX_PAGE_BYTES, PULL_PATH, Page, PageError, PullRequest, Refusal, SAMPLING_PATH,
-        SamplingHandover,
-        signature::{self, Key, Nonce, SignedRequest},
+        ACK_PATH, Ack, MAX_PAGE_BYTES, PULL_PATH, Page, PageError, PullRequest, Refusal, RefusalCode,
+        SAMPLING_PATH, SamplingHandover,
+        signature::{self, BodyDigest, Key, Nonce, SignedRequest},
     },
 };
 use tokio::{
@@ -21,7 +21,10 @@ use tokio::{
     time::{timeout, timeout_at},
 };
 
-use crate::time::{Deadline, now};
+use crate::{
+    keys::KeyChoice,
+    time::{Deadline, now},
+};
 
 /// An agent in the same VPC answers within milliseconds; one that is gone never does.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -79,20 +82,27 @@ impl AgentError {
             Self::Request(_) => "request",
         }
     }
+
+    /// Whether the agent does not know the key that it was asked with. Anybody can say so: nothing but another key may
+    /// follow from it.
+    #[must_use]
+    pub const fn is_of_key(&self) -> bool {
+        matches!(self, Self::Refused(Refusal { code: RefusalCode::BadSignature, .. }))
+    }
 }
 
 /// One agent, and the connection to it: kept from pull to ack to pull.
 pub struct AgentClient<'a> {
     address: SocketAddr,
-    key: &'a Key,
+    keys: &'a KeyChoice,
     connection: Option<SendRequest<Full<Bytes>>>,
 }
 
 impl<'a> AgentClient<'a> {
     /// Connects when first used.
     #[must_use]
-    pub fn new(target: &Target, key: &'a Key) -> Self {
-        Self { address: SocketAddr::new(target.address, target.port), key, connection: None }
+    pub fn new(target: &Target, keys: &'a KeyChoice) -> Self {
+        Self { address: SocketAddr::new(target.address, target.port), keys, connection: None }
     }
 
     /// Asks for a page.
@@ -135,7 +145,8 @@ impl<'a> AgentClient<'a> {
         }
     }
 
-    /// One signed request, one proven answer that is no refusal.
+    /// One signed request, one proven answer that is no refusal. If the agent does not know the key, once more with the
+    /// other one.
     async fn exchange(
         &mut self,
         path: &str,
@@ -144,19 +155,34 @@ impl<'a> AgentClient<'a> {
     ) -> Result<Answer, AgentError> {
         let body = serde_json::to_vec(message).map_err(|error| AgentError::Request(error.to_string()))?;
         let end = deadline.at().min(Deadline::after(EXCHANGE_TIMEOUT).at());
-        let exchange = self.send(path, body.into());
-        timeout_at(end, exchange).await.map_err(|_| AgentError::Timeout)??.check(self.key)
+        let exchange = self.believed(path, body.into());
+        timeout_at(end, exchange).await.map_err(|_| AgentError::Timeout)?
     }
 
-    async fn send(&mut self, path: &str, body: Bytes) -> Result<Answer, AgentError> {
+    async fn believed(&mut self, path: &str, body: Bytes) -> Result<Answer, AgentError> {
+        let keys = self.keys;
+        let key = keys.preferred();
+        let refused = match self.send(key, path, body.clone()).await?.check(key) {
+            Err(error) if error.is_of_key() => error,
+            done => return done,
+        };
+        let Some(other) = keys.instead_of(key) else { return Err(refused) };
+        let answer = self.send(other, path, body).await?.check(other);
+        if !answer.as_ref().is_err_and(AgentError::is_of_key) {
+            keys.prefer(other);
+        }
+        answer
+    }
+
+    async fn send(&mut self, key: &Key, path: &str, body: Bytes) -> Result<Answer, AgentError> {
         if let Some(kept) = self.connection.take() {
-            match self.send_over(kept, path, body.clone()).await {
+            match self.send_over(kept, key, path, body.clone()).await {
                 Err(AgentError::Broken(_)) => {} // closed while we were writing elsewhere: a new one will do
                 done => return done,
             }
         }
         let connection = self.connect().await?;
-        self.send_over(connection, path, body).await
+        self.send_over(connection, key, path, body).await
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, AgentError> {
@@ -172,11 +198,12 @@ impl<'a> AgentClient<'a> {
     async fn send_over(
         &mut self,
         mut connection: SendRequest<Full<Bytes>>,
+        key: &Key,
         path: &str,
         body: Bytes,
     ) -> Result<Answer, AgentError> {
         let nonce = nonce()?;
-        let request = self.request(path, nonce, body)?;
+        let request = self.request(key, path, nonce, body)?;
         connection.ready().await.map_err(AgentError::Broken)?;
         let (head, body) = connection.send_request(request).await.map_err(AgentError::Broken)?.into_parts();
         let signature = head.headers.get(signature::SIGNATURE).cloned();
@@ -185,20 +212,24 @@ impl<'a> AgentClient<'a> {
         Ok(Answer { status: head.status, nonce, signature, body })
     }
 
-    fn request(&self, path: &str, nonce: Nonce, body: Bytes) -> Result<Request<Full<Bytes>>, AgentError> {
-        let time = now();
-        let signed = SignedRequest { method: "POST", path, time, nonce, body: &body };
-        let signature = self.key.sign_request(&signed);
-        Request::builder()
+    fn request(
+        &self,
+        key: &Key,
+        path: &str,
+        nonce: Nonce,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, AgentError> {
+        let digest = BodyDigest::of(&body);
+        let signed = SignedRequest { method: "POST", path, time: now(), nonce, digest };
+        let mut request = Request::builder()
             .method(Method::POST)
             .uri(path)
             .header(header::HOST, self.address.to_string())
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(signature::TIME, time.to_string())
-            .header(signature::NONCE, nonce.to_string())
-            .header(signature::SIGNATURE, signature.to_string())
-            .body(Full::new(body))
-            .map_err(|error| AgentError::Request(error.to_string()))
+            .header(header::CONTENT_TYPE, "application/json");
+        for (name, value) in signed.headers(key) {
+            request = request.header(name, value);
+        }
+        request.body(Full::new(body)).map_err(|error| AgentError::Request(error.to_string()))
     }
 }
 

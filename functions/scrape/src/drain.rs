@@ -15,6 +15,7 @@ use crate::{
     agent_client::{AgentClient, AgentError, random},
     deliver::{Receivers, Stuck, deliver},
     describe,
+    keys::{KeyChoice, Keyring},
     report::{Reasons, Tally},
     settings::Config,
     time::Deadlines,
@@ -51,10 +52,17 @@ impl Drained {
 }
 
 /// Drains one agent. Whatever is wrong with it is counted and logged, and costs no other agent.
-pub async fn drain(target: &Target, config: &Config, receivers: &Receivers, deadlines: Deadlines) -> Drained {
+pub async fn drain(
+    target: &Target,
+    keyring: &Keyring,
+    config: &Config,
+    receivers: &Receivers,
+    deadlines: Deadlines,
+) -> Drained {
     let span = info_span!("drain", task_arn = target.task_arn, address = %target.address);
     async {
-        let (mut drained, pulled) = attempt(target, config, receivers, deadlines).await;
+        let mut keys = keyring.choice().await;
+        let (mut drained, pulled) = attempt(target, &mut keys, keyring, config, receivers, deadlines).await;
         if let Err(error) = pulled {
             drained.fail(&error);
         }
@@ -64,9 +72,30 @@ pub async fn drain(target: &Target, config: &Config, receivers: &Receivers, dead
     .await
 }
 
-/// Drains one agent, as far as it goes, and says what ended it.
+/// Drains one agent, as far as it goes, and says what ended it. If the agent knows none of `keys`, they are replaced by
+/// newer ones, where there are any.
 pub(crate) async fn attempt(
     target: &Target,
+    keys: &mut KeyChoice,
+    keyring: &Keyring,
+    config: &Config,
+    receivers: &Receivers,
+    deadlines: Deadlines,
+) -> (Drained, Result<(), AgentError>) {
+    let (mut drained, pulled) = attempt_with(target, keys, config, receivers, deadlines).await;
+    if !pulled.as_ref().is_err_and(AgentError::is_of_key) {
+        return (drained, pulled);
+    }
+    let Some(renewed) = keyring.renewed(keys, deadlines.writes).await else { return (drained, pulled) };
+    *keys = renewed;
+    let (more, pulled) = attempt_with(target, keys, config, receivers, deadlines).await;
+    drained.merge(more);
+    (drained, pulled)
+}
+
+async fn attempt_with(
+    target: &Target,
+    keys: &KeyChoice,
     config: &Config,
     receivers: &Receivers,
     deadlines: Deadlines,
@@ -75,9 +104,9 @@ pub(crate) async fn attempt(
     let (tell, told) = oneshot::channel();
     let sampling = async {
         let Ok((boot, head)) = told.await else { return Reasons::default() };
-        receivers.sampling.exchange(target, &config.key, boot, &head, deadlines.writes).await
+        receivers.sampling.exchange(target, keys, boot, &head, deadlines.writes).await
     };
-    let pulling = rounds(target, config, receivers, deadlines, &mut drained, tell);
+    let pulling = rounds(target, keys, config, receivers, deadlines, &mut drained, tell);
     let (pulled, failed) = join(pulling, sampling).await;
     drained.tally.sampling_failed.merge(failed);
     (drained, pulled)
@@ -87,6 +116,7 @@ pub(crate) async fn attempt(
 /// of sampling, if anything.
 async fn rounds(
     target: &Target,
+    keys: &KeyChoice,
     config: &Config,
     receivers: &Receivers,
     deadlines: Deadlines,
@@ -94,7 +124,7 @@ async fn rounds(
     tell: oneshot::Sender<(BootId, SamplingHead)>,
 ) -> Result<(), AgentError> {
     let lease = LeaseId(random()?);
-    let mut agent = AgentClient::new(target, &config.key);
+    let mut agent = AgentClient::new(target, keys);
     let mut stuck = Stuck::default();
     let mut ends = Ends::default();
     let mut tell = Some(tell);

@@ -21,6 +21,7 @@ use crate::{
     deliver::Receivers,
     drain::drain,
     event::{Event, EventError},
+    keys::{Keyring, SecretError},
     last_drain::drain_last,
     report::Tally,
     sampling::Sampling,
@@ -36,6 +37,7 @@ const STALE_MS: i64 = 5 * 60 * 1000;
 /// What lives as long as the execution environment.
 pub struct Context {
     config: Config,
+    keyring: Keyring,
     receivers: Receivers,
 }
 
@@ -53,19 +55,24 @@ pub enum StartError {
     /// The environment gives an address for AWS that is none.
     #[error("AWS_ENDPOINT_URL is no address")]
     Endpoint(#[source] InvalidUri),
+    /// No keys to talk to agents with.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
 }
 
 impl Context {
-    /// Builds the clients. `aws` is [`crate::clients::aws`], loaded.
+    /// Builds the clients, and fetches the keys if they are in a secret. `aws` is [`crate::clients::aws`], loaded.
     ///
     /// # Errors
     /// [`StartError`]
-    pub fn new(config: Config, aws: &SdkConfig) -> Result<Self, StartError> {
+    pub async fn new(config: Config, aws: &SdkConfig) -> Result<Self, StartError> {
         let https = clients::https().map_err(StartError::Certificates)?;
+        let keyring = Keyring::open(&config, &https, aws).await?;
         let amp =
             Amp::new(https.clone(), config.prometheus_endpoint.clone(), config.remote_write_version, aws);
         let amp = amp.ok_or(StartError::Aws)?;
-        let endpoint = |path: &str| traces::endpoint(aws, config.xray_address.as_deref(), path);
+        let endpoint =
+            |path: &str| clients::endpoint(aws, traces::SERVICE, config.xray_address.as_deref(), path);
         let sampling = Sampling::new(&https, endpoint, aws).map_err(StartError::Endpoint)?;
         let sampling = sampling.ok_or(StartError::Aws)?;
         let endpoint = |path| endpoint(path).map_err(StartError::Endpoint);
@@ -78,7 +85,11 @@ impl Context {
                 Some(Otlp::new(https, endpoint, aws).ok_or(StartError::Aws)?)
             }
         };
-        Ok(Self { config, receivers: Receivers { amp, traces: Traces { segments, otlp }, sampling } })
+        Ok(Self {
+            config,
+            keyring,
+            receivers: Receivers { amp, traces: Traces { segments, otlp }, sampling },
+        })
     }
 }
 
@@ -127,11 +138,11 @@ pub async fn handle(event: Value, context: &Context, left: Duration) -> Result<R
 /// Drains the agent of a task that is told to stop until it has ended, without the report. The failed "message" is the
 /// task's ARN.
 pub async fn scrape_last(change: &TaskStateChange, context: &Context, left: Duration) -> Scraped {
-    let Context { config, receivers } = context;
+    let Context { config, keyring, receivers } = context;
     let mut scraped = Scraped::default();
     match change.target(&config.agent) {
         Ok(target) => {
-            let drained = drain_last(&target, config, receivers, left).await;
+            let drained = drain_last(&target, keyring, config, receivers, left).await;
             scraped.tally = drained.tally;
             scraped.failed.extend(drained.misconfigured.then_some(target.task_arn));
         }
@@ -155,11 +166,11 @@ pub struct Scraped {
 
 /// [`handle`] without the report.
 pub async fn scrape(event: SqsEvent, context: &Context, left: Duration) -> Scraped {
-    let Context { config, receivers } = context;
+    let Context { config, keyring, receivers } = context;
     let deadlines = Deadlines::within(left);
     let Plan { work, mut scraped } = plan(event.records, now());
     let mut drains = stream::iter(work)
-        .map(async |(message, target)| (message, drain(&target, config, receivers, deadlines).await))
+        .map(async |(message, target)| (message, drain(&target, keyring, config, receivers, deadlines).await))
         .buffer_unordered(config.concurrent_agents);
     while let Some((message, drained)) = drains.next().await {
         scraped.tally.merge(drained.tally);

@@ -11,6 +11,7 @@ use crate::{
     agent_client::AgentError,
     deliver::Receivers,
     drain::{Drained, LEAST_ROUND, attempt},
+    keys::Keyring,
     settings::Config,
     time::Deadlines,
 };
@@ -28,14 +29,22 @@ const ROUND: Duration = Duration::from_secs(30);
 const MAX_FAILURES: u32 = 4;
 
 /// Drains an agent until it has ended, or `left` is over.
-pub async fn drain_last(target: &Target, config: &Config, receivers: &Receivers, left: Duration) -> Drained {
+pub async fn drain_last(
+    target: &Target,
+    keyring: &Keyring,
+    config: &Config,
+    receivers: &Receivers,
+    left: Duration,
+) -> Drained {
     let span = info_span!("last_drain", task_arn = target.task_arn, address = %target.address);
     let end = Deadlines::within(left);
     let mut total = Drained::default();
     let mut progress = Progress::default();
     async {
+        let mut keys = keyring.choice().await;
         loop {
-            let (drained, pulled) = attempt(target, config, receivers, end.within_next(ROUND)).await;
+            let part = end.within_next(ROUND);
+            let (drained, pulled) = attempt(target, &mut keys, keyring, config, receivers, part).await;
             let next = progress.after(&drained, pulled.as_ref().err());
             total.merge(drained);
             match (next, pulled) {

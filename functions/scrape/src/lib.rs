@@ -21,6 +21,7 @@ pub mod drain;
 pub mod event;
 pub mod export;
 pub mod handler;
+pub mod keys;
 pub mod last_drain;
 pub mod post;
 pub mod report;

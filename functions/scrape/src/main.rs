@@ -31,7 +31,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> Result<(), Error> {
-    let context = &Context::new(config, &clients::aws().load().await)?;
+    let context = &Context::new(config, &clients::aws().load().await).await?;
     let handle = async |event: LambdaEvent<Value>| {
         let left = time::until(event.context.deadline());
         handler::handle(event.payload, context, left).await.map_err(Error::from)

@@ -8,12 +8,18 @@ use siphon_core::{
     prometheus::{self, ResourceFilter},
     remote_write::Version,
     settings::{Accepted, SettingErrors, Settings, flag, parsed, whole},
-    wire::{DEFAULT_PORT, MAX_PAGE_BYTES, signature::Key},
+    wire::{DEFAULT_PORT, Keys, MAX_PAGE_BYTES},
     xray,
 };
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::task_event::Agent;
+
+/// The setting that gives the keys.
+const KEY: &str = "SIPHON_KEY";
+
+/// The setting that names a secret that has them.
+const KEY_SECRET_ARN: &str = "SIPHON_KEY_SECRET_ARN";
 
 /// Bytes that one pull may ask for.
 const PAGE_BYTES: RangeInclusive<u64> = 65_536..=MAX_PAGE_BYTES as u64 / 2;
@@ -22,7 +28,9 @@ const PAGE_BYTES: RangeInclusive<u64> = 65_536..=MAX_PAGE_BYTES as u64 / 2;
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Shared with the agents.
-    pub key: Key,
+    pub keys: KeySource,
+    /// AWS Secrets Manager's address, if it is not where `AWS_ENDPOINT_URL` or the region says.
+    pub secrets_address: Option<String>,
     /// The workspace's whole remote-write URL.
     pub prometheus_endpoint: Uri,
     /// The best version of remote write that may be spoken there.
@@ -45,6 +53,15 @@ pub struct Config {
     pub agent: Agent,
     /// What is logged.
     pub log_level: LevelFilter,
+}
+
+/// Where the keys come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// They are given.
+    Given(Keys),
+    /// From the secret with this ARN.
+    Secret(String),
 }
 
 /// As what traces are sent to X-Ray.
@@ -75,7 +92,8 @@ impl Config {
     /// All settings that were refused, each with what is accepted.
     pub fn read(look_up: impl Fn(&str) -> Option<String>) -> Result<Self, SettingErrors> {
         let mut settings = Settings::new(look_up);
-        let key = settings.required("SIPHON_KEY", key);
+        let keys = read_keys(&mut settings);
+        let secrets_address = settings.optional("AWS_ENDPOINT_URL_SECRETS_MANAGER", address);
         let endpoint = settings.required("AWS_PROMETHEUS_ENDPOINT", remote_write_url);
         let remote_write_version =
             settings.read("SIPHON_REMOTE_WRITE_VERSION", Version::default(), remote_write_version);
@@ -84,14 +102,15 @@ impl Config {
         let traces_exporter =
             settings.read("SIPHON_TRACES_EXPORTER", TracesExporter::default(), traces_exporter);
         let xray_otlp_endpoint = settings.optional("SIPHON_XRAY_OTLP_ENDPOINT", otlp_url);
-        let xray_address = settings.optional("AWS_ENDPOINT_URL_XRAY", xray_address);
+        let xray_address = settings.optional("AWS_ENDPOINT_URL_XRAY", address);
         let concurrent_agents = settings.read("SIPHON_CONCURRENT_AGENTS", 16, whole(1..=256));
         let page_max_bytes = settings.read("SIPHON_PAGE_MAX_BYTES", 1 << 20, whole(PAGE_BYTES));
         let agent = read_agent(&mut settings);
         let level = parsed("off, error, warn, info, debug or trace");
         let log_level = settings.read("SIPHON_LOG_LEVEL", LevelFilter::INFO, level);
-        let config = key.zip(endpoint).map(|(key, prometheus_endpoint)| Self {
-            key,
+        let config = keys.zip(endpoint).map(|(keys, prometheus_endpoint)| Self {
+            keys,
+            secrets_address,
             amp_limits: amp_limits.unwrap_or_else(|| prometheus_endpoint.host().is_some_and(amp::is_amp)),
             prometheus_endpoint,
             remote_write_version,
@@ -152,8 +171,22 @@ fn amp_limits(text: &str) -> Result<Option<bool>, Accepted> {
     flag(text).map(Some).map_err(|_| Accepted("auto, true or false".to_owned()))
 }
 
-fn key(text: &str) -> Result<Key, Accepted> {
-    Key::from_hex(text).map_err(|_| Accepted(Key::ACCEPTED.to_owned()))
+/// `None` if it was refused: one of two settings says it.
+fn read_keys(settings: &mut Settings<impl Fn(&str) -> Option<String>>) -> Option<KeySource> {
+    let arn = settings.optional(KEY_SECRET_ARN, secret_arn);
+    if let Some(arn) = arn {
+        if settings.optional(KEY, parsed::<Keys>(Keys::ACCEPTED)).is_some() {
+            settings.refuse(KEY, format!("is set beside {KEY_SECRET_ARN}: leave one out"));
+        }
+        return Some(KeySource::Secret(arn));
+    }
+    settings.required(KEY, parsed(Keys::ACCEPTED)).map(KeySource::Given)
+}
+
+fn secret_arn(text: &str) -> Result<String, Accepted> {
+    let is_arn = text.starts_with("arn:") && text.contains(":secretsmanager:") && text.contains(":secret:");
+    let arn = is_arn.then(|| text.to_owned());
+    arn.ok_or_else(|| Accepted("a secret's ARN, arn:aws:secretsmanager:…:secret:…".to_owned()))
 }
 
 fn remote_write_url(text: &str) -> Result<Uri, Accepted> {
@@ -173,9 +206,9 @@ fn otlp_url(text: &str) -> Result<Uri, Accepted> {
     url(text).ok_or_else(|| Accepted("a URL, https://…/v1/traces".to_owned()))
 }
 
-fn xray_address(text: &str) -> Result<String, Accepted> {
+fn address(text: &str) -> Result<String, Accepted> {
     let address = url(text).map(|_| text.to_owned());
-    address.ok_or_else(|| Accepted("an address of X-Ray, https://…".to_owned()))
+    address.ok_or_else(|| Accepted("an address, https://…".to_owned()))
 }
 
 fn url(text: &str) -> Option<Uri> {
@@ -231,6 +264,26 @@ mod tests {
         assert!(!config.translation.ecs.suffixes && !config.translation.prometheus.suffixes);
         assert_eq!(config.translation.prometheus.resource_labels, ResourceFilter::Curated);
         assert_eq!(config.translation.xray.indexed_attributes, ["a", "b"].map(String::from).into());
+    }
+
+    #[test]
+    fn keys_are_given_or_in_a_secret_but_not_both() {
+        let [key, other] = ["0b", "0c"].map(|byte| byte.repeat(32));
+        let two = format!("{key},{other}");
+        let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:siphon-AbCdEf";
+        let keys = |settings: &[(&str, &str)]| {
+            read(&[&[("AWS_PROMETHEUS_ENDPOINT", URL)], settings].concat()).map(|config| config.keys)
+        };
+        assert_eq!(keys(&[("SIPHON_KEY", &two)]), Ok(KeySource::Given(two.parse().unwrap())));
+        assert_eq!(keys(&[("SIPHON_KEY_SECRET_ARN", arn)]), Ok(KeySource::Secret(arn.to_owned())));
+        let both = keys(&[("SIPHON_KEY_SECRET_ARN", arn), ("SIPHON_KEY", &key)]).unwrap_err();
+        assert!(
+            both.contains("SIPHON_KEY: is set beside SIPHON_KEY_SECRET_ARN") && !both.contains(&key),
+            "{both}"
+        );
+        let bad = keys(&[("SIPHON_KEY_SECRET_ARN", "siphon"), ("SIPHON_KEY", &key)]).unwrap_err();
+        assert!(bad.contains("SIPHON_KEY_SECRET_ARN: accepted: a secret's ARN"), "{bad}");
+        assert!(!format!("{:?}", keys(&[("SIPHON_KEY", &key)])).contains(&key));
     }
 
     #[test]

@@ -15,9 +15,7 @@ use rules::{CachedRules, Rules};
 use siphon_core::{
     shard::Target,
     units::UnixMillis,
-    wire::{
-        BootId, ClientTargets, Reported, SamplingHandover, SamplingHead, SamplingStatistics, signature::Key,
-    },
+    wire::{BootId, ClientTargets, Reported, SamplingHandover, SamplingHead, SamplingStatistics},
     xray::sampling::{TargetsAnswer, reports},
 };
 use tokio::sync::Mutex;
@@ -27,6 +25,7 @@ use crate::{
     agent_client::AgentClient,
     clients::HttpsClient,
     describe,
+    keys::KeyChoice,
     report::Reasons,
     time::{Deadline, now},
 };
@@ -74,7 +73,7 @@ impl Sampling {
     pub async fn exchange(
         &self,
         target: &Target,
-        key: &Key,
+        keys: &KeyChoice,
         boot: BootId,
         head: &SamplingHead,
         deadline: Deadline,
@@ -96,7 +95,7 @@ impl Sampling {
             rules: rules.map(|rules| rules.json.as_ref()),
             targets: targets.collect(),
         };
-        if let Err(error) = AgentClient::new(target, key).hand_over(&handover, deadline).await {
+        if let Err(error) = AgentClient::new(target, keys).hand_over(&handover, deadline).await {
             let (reason, error) = (error.reason(), describe(&error));
             warn!(reason, error, "the agent did not take what X-Ray says of sampling");
             answers.failed.add(format!("handover_{reason}"), 1);

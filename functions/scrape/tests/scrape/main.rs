@@ -8,6 +8,7 @@
 
 mod draining;
 mod ending;
+mod keys;
 mod last_drain;
 mod limits;
 mod sampling;

@@ -14,7 +14,7 @@ use siphon_core::{
         ACK_PATH, Ack, BootId, Count, Cursor, Cursors, Kind, LeaseId, MAX_PAGE_BYTES, PULL_PATH, Page,
         PageHead, PullRequest, Reading, Record, Refusal, RefusalCode, SAMPLING_PATH, SamplingHandover,
         SamplingHead, Share, ShareHead,
-        signature::{self, Key, Nonce, SignedRequest},
+        signature::{self, BodyDigest, Key, Nonce, SignedRequest},
     },
 };
 use siphon_scrape::time::now;
@@ -60,6 +60,10 @@ pub(crate) struct State {
     pub(crate) acked: Cursors,
     pub(crate) pulls: Vec<PullRequest>,
     pub(crate) acks: usize,
+    /// Its key, hex, if that is not [`KEY`].
+    pub(crate) key: Option<&'static str>,
+    /// Requests that were signed with another one.
+    pub(crate) strangers: usize,
     task_arn: String,
     lease: Option<LeaseId>,
 }
@@ -165,7 +169,11 @@ impl State {
     }
 
     fn respond(&mut self, head: &Parts, body: Bytes) -> Option<Answer> {
-        let nonce = self.check(head, &body);
+        let Some(nonce) = self.check(head, &body) else {
+            self.strangers += 1;
+            let (status, body) = refusal(RefusalCode::BadSignature);
+            return Some(answer(status, body));
+        };
         let (status, body) = match (self.manner, head.uri.path()) {
             (Manner::Silent, _) => return None,
             (Manner::DeafToAcks, ACK_PATH) => return Some(reset()),
@@ -180,18 +188,24 @@ impl State {
         Some(self.sign(status, nonce, body))
     }
 
-    fn check(&self, head: &Parts, body: &[u8]) -> Nonce {
+    /// The nonce, if the request is signed with this agent's key.
+    fn check(&self, head: &Parts, body: &[u8]) -> Option<Nonce> {
         let nonce = header(head, signature::NONCE).parse().unwrap();
         let time = UnixMillis(header(head, signature::TIME).parse().unwrap());
-        let request = SignedRequest { method: "POST", path: head.uri.path(), time, nonce, body };
-        assert!(key().accepts_request(&request, header(head, signature::SIGNATURE)));
-        nonce
+        let digest = BodyDigest::of(body);
+        assert_eq!(header(head, signature::DIGEST), digest.to_string());
+        let request = SignedRequest { method: "POST", path: head.uri.path(), time, nonce, digest };
+        self.key().accepts_request(&request, header(head, signature::SIGNATURE)).then_some(nonce)
+    }
+
+    fn key(&self) -> Key {
+        Key::from_hex(self.key.unwrap_or(KEY)).unwrap()
     }
 
     fn sign(&self, status: u16, nonce: Nonce, body: Vec<u8>) -> Answer {
         let key = match self.manner {
             Manner::OtherKey => Key::from_hex(&"0c".repeat(32)).unwrap(),
-            _ => key(),
+            _ => self.key(),
         };
         // What is too large is given up before its signature is looked at; making one takes this thread, which is the
         // function's too, for seconds.
@@ -260,8 +274,4 @@ impl State {
 
 fn refusal(code: RefusalCode) -> (u16, Vec<u8>) {
     (code.status(), serde_json::to_vec(&Refusal { code, message: "told to".to_owned() }).unwrap())
-}
-
-fn key() -> Key {
-    Key::from_hex(KEY).unwrap()
 }

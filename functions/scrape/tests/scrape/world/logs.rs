@@ -2,6 +2,8 @@
 
 use std::{cell::RefCell, io, rc::Rc, sync::Once};
 
+use tracing_subscriber::filter::LevelFilter;
+
 thread_local! {
     /// What this thread logs, while a test listens.
     static LISTENER: RefCell<Option<Logs>> = const { RefCell::new(None) };
@@ -21,6 +23,11 @@ impl Logs {
         let logs = Self::default();
         LISTENER.set(Some(logs.clone()));
         (logs, Listening)
+    }
+
+    /// All of it.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.borrow()).into_owned()
     }
 
     /// The fields of the lines that say this.
@@ -44,7 +51,11 @@ impl Drop for Listening {
 fn subscribe() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let subscriber = tracing_subscriber::fmt().json().with_writer(|| ToListener).finish();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_max_level(LevelFilter::TRACE)
+            .with_writer(|| ToListener)
+            .finish();
         tracing::subscriber::set_global_default(subscriber).unwrap();
         tracing::callsite::rebuild_interest_cache();
     });

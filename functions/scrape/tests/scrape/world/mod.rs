@@ -5,6 +5,7 @@ pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod otlp;
 pub(crate) mod prometheus;
+pub(crate) mod secrets;
 pub(crate) mod xray;
 
 use std::{
@@ -28,7 +29,7 @@ use siphon_core::{
 };
 use siphon_scrape::{
     clients,
-    handler::{Context, Scraped, scrape, scrape_last},
+    handler::{Context, Scraped, StartError, scrape, scrape_last},
     settings::Config,
     task_event::TaskStateChange,
     time::now,
@@ -60,12 +61,18 @@ impl World {
     }
 
     pub(crate) async fn with_settings(settings: &[(&str, &str)]) -> Self {
+        Self::try_with_settings(settings).await.unwrap()
+    }
+
+    /// As on a cold start, which may fail.
+    pub(crate) async fn try_with_settings(settings: &[(&str, &str)]) -> Result<Self, StartError> {
         let (agent, prometheus) = (Agent::start("task-1").await, Prometheus::start().await);
         let (xray, otlp) = (XRay::start().await, Otlp::start().await);
         let given =
             |name: &str| settings.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
         let config = Config::read(|name| match (given(name), name) {
             (Some(value), _) => Some(value),
+            (None, "SIPHON_KEY") if given("SIPHON_KEY_SECRET_ARN").is_some() => None,
             (None, "SIPHON_KEY") => Some(KEY.to_owned()),
             (None, "AWS_PROMETHEUS_ENDPOINT") => Some(prometheus.url.clone()),
             (None, "SIPHON_AGENT_PORT") => Some(agent.target().port.to_string()),
@@ -79,8 +86,8 @@ impl World {
             .endpoint_url(&xray.url)
             .load()
             .await;
-        let context = Context::new(config.unwrap(), &aws).unwrap();
-        Self { agent, prometheus, xray, otlp, aws, context }
+        let context = Context::new(config.unwrap(), &aws).await?;
+        Ok(Self { agent, prometheus, xray, otlp, aws, context })
     }
 
     /// One invocation over this world's agent.
