@@ -10,6 +10,13 @@ use siphon_tests::{
     repository,
 };
 
+/// Each function with its role and the folder of its code.
+const FUNCTIONS: [(&str, &str, &str); 3] = [
+    ("EnumerateFunction", "EnumerateRole", "enumerate"),
+    ("ScrapeFunction", "ScrapeRole", "scrape"),
+    ("DrainFunction", "DrainRole", "scrape"),
+];
+
 /// The transformed template; none where the Python environment is missing.
 fn template() -> Option<&'static Value> {
     static TEMPLATE: OnceLock<Value> = OnceLock::new();
@@ -29,25 +36,62 @@ fn texts(value: &Value) -> BTreeSet<String> {
     list.iter().filter_map(|text| text.as_str().map(str::to_owned)).collect()
 }
 
-fn statements(role: &Value) -> impl Iterator<Item = &Value> {
-    let policies = role["Properties"]["Policies"].as_array().into_iter().flatten();
-    policies.flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().into_iter().flatten())
+/// The statements of a role or of a policy resource; of one that hangs on a condition, the statement alone.
+fn statements(resource: &Value) -> impl Iterator<Item = &Value> {
+    let inline = resource["Properties"]["Policies"].as_array().into_iter().flatten();
+    let documents = inline.map(|policy| &policy["PolicyDocument"]);
+    let documents = documents.chain([&resource["Properties"]["PolicyDocument"]]);
+    let all = documents.flat_map(|document| document["Statement"].as_array().into_iter().flatten());
+    all.map(|statement| match &statement["Fn::If"] {
+        Value::Array(cases) => &cases[1],
+        _ => statement,
+    })
 }
 
-fn allowed(role: &Value) -> BTreeSet<String> {
-    statements(role).filter(|s| s["Effect"] == "Allow").flat_map(|s| texts(&s["Action"])).collect()
+/// Those of the role of this name, its own and those of policies that name it.
+fn statements_of<'a>(template: &'a Value, role: &'a str) -> impl Iterator<Item = &'a Value> {
+    let policies = resources(template, "AWS::IAM::Policy").map(|(_, policy)| policy);
+    let named = policies.filter(move |policy| {
+        policy["Properties"]["Roles"].as_array().is_some_and(|roles| roles.contains(&json!({ "Ref": role })))
+    });
+    [&template["Resources"][role]].into_iter().chain(named).flat_map(statements)
+}
+
+fn allowed(template: &Value, role: &str) -> BTreeSet<String> {
+    statements_of(template, role)
+        .filter(|s| s["Effect"] == "Allow")
+        .flat_map(|s| texts(&s["Action"]))
+        .collect()
 }
 
 fn set<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
     names.map(str::to_owned).into()
 }
 
+/// What a function that pulls agents may do, whatever invokes it.
+const PULL: [&str; 15] = [
+    "aps:RemoteWrite",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "secretsmanager:GetSecretValue",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:PutSpans",
+    "xray:PutSpansForIndexing",
+    "xray:PutTraceSegments",
+];
+
 #[test]
 fn each_function_may_do_what_it_does_and_no_more() {
     let Some(template) = template() else { return };
-    let roles = &template["Resources"];
     assert_eq!(
-        allowed(&roles["EnumerateRole"]),
+        allowed(template, "EnumerateRole"),
         set([
             "ecs:DescribeTasks",
             "ecs:ListClusters",
@@ -57,82 +101,223 @@ fn each_function_may_do_what_it_does_and_no_more() {
             "sqs:SendMessage",
         ])
     );
-    assert_eq!(
-        allowed(&roles["ScrapeRole"]),
-        set([
-            "aps:RemoteWrite",
-            "ec2:AssignPrivateIpAddresses",
-            "ec2:CreateNetworkInterface",
-            "ec2:DeleteNetworkInterface",
-            "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeSubnets",
-            "ec2:UnassignPrivateIpAddresses",
-            "logs:CreateLogStream",
-            "logs:PutLogEvents",
-            "sqs:DeleteMessage",
-            "sqs:GetQueueAttributes",
-            "sqs:ReceiveMessage",
-            "xray:GetSamplingRules",
-            "xray:GetSamplingTargets",
-            "xray:PutTraceSegments",
-        ])
-    );
-    assert_eq!(resources(template, "AWS::IAM::Role").count(), 3, "the third one starts the schedule");
+    let queue = set(["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]);
+    assert_eq!(allowed(template, "ScrapeRole"), &set(PULL) | &queue);
+    assert_eq!(allowed(template, "DrainRole"), set(PULL));
+    for (function, role) in FUNCTIONS.map(|(function, role, _)| (function, role)) {
+        let wanted = json!({ "Fn::GetAtt": [role, "Arn"] });
+        assert_eq!(template["Resources"][function]["Properties"]["Role"], wanted);
+    }
+    assert_eq!(resources(template, "AWS::IAM::Role").count(), 4, "the fourth one starts the schedule");
 }
 
 #[test]
 fn spans_may_be_written_only_where_they_are_what_traces_go_as() {
     let Some(template) = template() else { return };
-    let scrape = &template["Resources"]["ScrapeFunction"]["Properties"]["Environment"]["Variables"];
-    assert_eq!(scrape["SIPHON_TRACES_EXPORTER"], json!({ "Ref": "TracesExporter" }));
-    let conditional = statements(&template["Resources"]["ScrapeRole"]).filter_map(|s| s["Fn::If"].as_array());
+    for function in ["ScrapeFunction", "DrainFunction"] {
+        let variables = &template["Resources"][function]["Properties"]["Environment"]["Variables"];
+        assert_eq!(variables["SIPHON_TRACES_EXPORTER"], json!({ "Ref": "TracesExporter" }));
+    }
+    let document = &template["Resources"]["PullPolicy"]["Properties"]["PolicyDocument"];
+    let conditional = document["Statement"].as_array().into_iter().flatten();
+    let conditional = conditional.filter_map(|statement| statement["Fn::If"].as_array());
     let [statement] = &conditional.collect::<Vec<_>>()[..] else { panic!("one conditional statement") };
     assert_eq!((&statement[0], &statement[2]), (&json!("ExportsSpans"), &json!({ "Ref": "AWS::NoValue" })));
     assert_eq!(texts(&statement[1]["Action"]), set(["xray:PutSpans", "xray:PutSpansForIndexing"]));
 }
 
+/// What may be done on `Resource: "*"`, each with the reason why it can't be narrowed.
+const EVERYWHERE: [(&str, &str); 13] = [
+    ("ecs:ListClusters", "knows neither resources nor conditions"),
+    ("ecs:ListTasks", "is not made on a task; a condition narrows it to the clusters"),
+    ("xray:PutTraceSegments", "knows no resources"),
+    ("xray:GetSamplingRules", "knows no resources"),
+    ("xray:GetSamplingTargets", "knows no resources"),
+    ("xray:PutSpans", "knows no resources"),
+    ("xray:PutSpansForIndexing", "knows no resources"),
+    (
+        "ec2:AssignPrivateIpAddresses",
+        "AWS demands it for a function in a VPC, and the function's own code is denied it",
+    ),
+    ("ec2:CreateNetworkInterface", "likewise"),
+    ("ec2:DeleteNetworkInterface", "likewise"),
+    ("ec2:DescribeNetworkInterfaces", "likewise"),
+    ("ec2:DescribeSubnets", "likewise"),
+    ("ec2:UnassignPrivateIpAddresses", "likewise"),
+];
+
 #[test]
-fn a_role_reaches_all_resources_only_where_aws_knows_none() {
+fn a_role_reaches_all_resources_only_where_there_is_a_reason() {
     let Some(template) = template() else { return };
     let mut wide = BTreeSet::new();
-    for (name, role) in resources(template, "AWS::IAM::Role") {
-        assert_eq!(role["Properties"]["ManagedPolicyArns"], Value::Null, "{name}");
-        for statement in statements(role).filter(|statement| statement["Effect"] == "Allow") {
+    let roles = resources(template, "AWS::IAM::Role");
+    for (name, resource) in roles.chain(resources(template, "AWS::IAM::Policy")) {
+        assert_eq!(resource["Properties"]["ManagedPolicyArns"], Value::Null, "{name}");
+        for statement in statements(resource).filter(|statement| statement["Effect"] == "Allow") {
             let actions = texts(&statement["Action"]);
             assert!(actions.iter().all(|action| !action.contains('*')), "{name}: {statement}");
-            if texts(&statement["Resource"]).contains("*") && statement["Condition"].is_null() {
-                wide.extend(actions.into_iter().filter(|action| !action.starts_with("ec2:")));
+            assert_eq!(
+                (&statement["NotAction"], &statement["NotResource"]),
+                (&Value::Null, &Value::Null),
+                "{name}"
+            );
+            if texts(&statement["Resource"]).contains("*") {
+                wide.extend(actions);
             }
         }
     }
-    assert_eq!(
-        wide,
-        set([
-            "ecs:ListClusters",
-            "xray:GetSamplingRules",
-            "xray:GetSamplingTargets",
-            "xray:PutTraceSegments"
-        ])
+    assert_eq!(wide, set(EVERYWHERE.map(|(action, _)| action)));
+}
+
+#[test]
+fn samples_go_to_the_one_workspace_and_the_key_comes_from_the_one_secret() {
+    let Some(template) = template() else { return };
+    let workspace = json!({
+        "Fn::Sub": "arn:${AWS::Partition}:aps:${AWS::Region}:${AWS::AccountId}:workspace/${PrometheusWorkspaceId}"
+    });
+    for role in ["ScrapeRole", "DrainRole"] {
+        for (action, resource) in [
+            ("aps:RemoteWrite", &workspace),
+            ("secretsmanager:GetSecretValue", &json!({ "Ref": "AgentKey" })),
+        ] {
+            let on = statements_of(template, role).filter(|s| texts(&s["Action"]).contains(action));
+            let on: Vec<_> = on.map(|statement| &statement["Resource"]).collect();
+            assert_eq!(on, [resource], "{role}: {action}");
+        }
+    }
+    for function in ["ScrapeFunction", "DrainFunction"] {
+        let variables = &template["Resources"][function]["Properties"]["Environment"]["Variables"];
+        let url = variables["AWS_PROMETHEUS_ENDPOINT"]["Fn::Sub"].as_str().unwrap();
+        assert!(url.contains("/workspaces/${PrometheusWorkspaceId}/"), "{url}");
+        assert_eq!(variables["SIPHON_KEY_SECRET_ARN"], json!({ "Ref": "AgentKey" }));
+    }
+    assert!(
+        !template.to_string().contains("{{resolve:secretsmanager"),
+        "it would show in a function's configuration"
     );
 }
 
 #[test]
 fn the_functions_code_itself_never_touches_the_vpc() {
     let Some(template) = template() else { return };
-    let role = &template["Resources"]["ScrapeRole"];
-    let ec2: BTreeSet<_> = allowed(role).into_iter().filter(|action| action.starts_with("ec2:")).collect();
-    let deny = statements(role).find(|statement| statement["Effect"] == "Deny").unwrap();
-    assert_eq!(texts(&deny["Action"]), ec2);
-    assert!(deny["Condition"]["ArnLike"]["lambda:SourceFunctionArn"].is_object(), "{deny}");
+    for role in ["ScrapeRole", "DrainRole"] {
+        let ec2 = allowed(template, role).into_iter().filter(|action| action.starts_with("ec2:"));
+        let deny = statements_of(template, role).find(|statement| statement["Effect"] == "Deny").unwrap();
+        assert_eq!(texts(&deny["Action"]), ec2.collect(), "{role}");
+        assert!(deny["Condition"]["ArnLike"]["lambda:SourceFunctionArn"].is_object(), "{deny}");
+    }
+    for function in ["ScrapeFunction", "DrainFunction"] {
+        let depends = texts(&template["Resources"][function]["DependsOn"]);
+        assert!(
+            depends.contains("PullPolicy"),
+            "{function} can't be attached to the VPC before: {depends:?}"
+        );
+    }
+}
+
+#[test]
+fn a_stopping_task_invokes_its_drain_at_once_and_not_when_it_is_too_late() {
+    let Some(template) = template() else { return };
+    let (name, rule) = resources(template, "AWS::Events::Rule").next().unwrap();
+    let rule = &rule["Properties"];
+    let detail = &rule["EventPattern"]["detail"];
+    assert_eq!(rule["EventPattern"]["source"], json!(["aws.ecs"]));
+    assert_eq!(rule["EventPattern"]["detail-type"], json!(["ECS Task State Change"]));
+    assert_eq!(detail["desiredStatus"], json!(["STOPPED"]));
+    assert_eq!(texts(&detail["lastStatus"]), set(["RUNNING", "DEACTIVATING", "STOPPING"]));
+    assert_eq!(detail["containers"]["name"], json!([{ "Ref": "AgentContainerName" }]));
+    let clusters = &detail["clusterArn"]["Fn::If"];
+    assert_eq!((&clusters[0], &clusters[2]), (&json!("AllClusters"), &json!({ "Ref": "Clusters" })));
+    assert_eq!(clusters[1], json!([{ "exists": true }]));
+
+    let target = &rule["Targets"][0];
+    assert_eq!(target["Arn"], json!({ "Fn::GetAtt": ["DrainFunction", "Arn"] }));
+    assert_eq!(target["RetryPolicy"]["MaximumEventAgeInSeconds"], 120, "{name}");
+    let (_, invoke) = resources(template, "AWS::Lambda::EventInvokeConfig").next().unwrap();
+    assert_eq!(invoke["Properties"]["MaximumEventAgeInSeconds"], 120);
+    let timeout = template["Resources"]["DrainFunction"]["Properties"]["Timeout"].as_u64();
+    assert!(timeout >= Some(2 * 120), "an application's stopTimeout and then the agent's");
+}
+
+#[test]
+fn both_functions_that_pull_translate_alike() {
+    let Some(template) = template() else { return };
+    let variables = |function: &str| {
+        let variables = &template["Resources"][function]["Properties"]["Environment"]["Variables"];
+        variables.as_object().cloned().unwrap()
+    };
+    let mut drain = variables("DrainFunction");
+    // Shards say it of their targets; events must be looked at.
+    for name in ["SIPHON_AGENT_CONTAINER", "SIPHON_AGENT_PORT"] {
+        assert_eq!(drain.remove(name).as_ref(), variables("EnumerateFunction").get(name), "{name}");
+    }
+    assert_eq!(drain, variables("ScrapeFunction"));
+}
+
+/// The metrics that an alarm looks at, with their namespaces.
+fn metrics(alarm: &Value) -> BTreeSet<(String, String)> {
+    let of = |metric: &Value| {
+        let text = |name: &str| metric[name].as_str().map(str::to_owned);
+        Some((text("Namespace")?, text("MetricName")?))
+    };
+    let list = alarm["Metrics"].as_array().into_iter().flatten();
+    list.filter_map(|metric| of(&metric["MetricStat"]["Metric"])).chain(of(alarm)).collect()
+}
+
+#[test]
+fn what_is_lost_or_stuck_raises_an_alarm_that_notifies_where_there_is_a_topic() {
+    let Some(template) = template() else { return };
+    let mut watched = BTreeSet::new();
+    for (name, alarm) in resources(template, "AWS::CloudWatch::Alarm") {
+        let alarm = &alarm["Properties"];
+        watched.extend(metrics(alarm));
+        let topic =
+            json!({ "Fn::If": ["Notifies", [{ "Ref": "AlarmTopicArn" }], { "Ref": "AWS::NoValue" }] });
+        assert_eq!((&alarm["AlarmActions"], &alarm["OKActions"]), (&topic, &topic), "{name}");
+        assert_eq!(
+            (&alarm["TreatMissingData"], &alarm["Threshold"]),
+            (&json!("notBreaching"), &json!(0)),
+            "{name}"
+        );
+        for metric in alarm["Metrics"].as_array().into_iter().flatten() {
+            let (id, expression) = (metric["Id"].as_str().unwrap(), &alarm["Metrics"][0]["Expression"]);
+            let is_added = expression.as_str().unwrap().split(" + ").any(|term| term == id);
+            assert_eq!(is_added, metric["ReturnData"] == false, "{name}: {id}");
+        }
+    }
+    let report = fs::read_to_string(repository().join("functions/scrape/src/report.rs")).unwrap();
+    let own = watched.iter().filter(|(namespace, _)| namespace == siphon_core::emf::NAMESPACE);
+    let own: BTreeSet<_> = own.map(|(_, metric)| metric.clone()).collect();
+    assert_eq!(
+        own,
+        set([
+            "AcksFailed",
+            "AgentsFailed",
+            "LedgerUnbalanced",
+            "RecordsBad",
+            "SamplesDropped",
+            "SamplesRejected",
+            "SegmentsRejected",
+            "SpansDropped",
+            "SpansRejected",
+            "WritesFailed",
+        ])
+    );
+    for metric in own.iter().filter(|metric| *metric != "LedgerUnbalanced") {
+        assert!(report.contains(&format!("\"{metric}\"")), "nobody prints {metric}");
+    }
+    assert!(watched.contains(&("AWS/SQS".to_owned(), "ApproximateNumberOfMessagesVisible".to_owned())));
+    let dead = &template["Resources"]["FailedShardsAlarm"]["Properties"]["Dimensions"][0]["Value"];
+    assert_eq!(dead, &json!({ "Fn::GetAtt": ["FailedShards", "QueueName"] }));
+    assert_eq!(template["Parameters"]["AlarmTopicArn"]["Default"], "");
 }
 
 #[test]
 fn tasks_are_read_in_the_chosen_clusters_only() {
     let Some(template) = template() else { return };
     for action in ["ecs:ListTasks", "ecs:DescribeTasks"] {
-        let role = &template["Resources"]["EnumerateRole"];
-        let statement =
-            statements(role).find(|statement| texts(&statement["Action"]).contains(action)).unwrap();
+        let mut statements = statements_of(template, "EnumerateRole");
+        let statement = statements.find(|statement| texts(&statement["Action"]).contains(action)).unwrap();
         let clusters = &statement["Condition"]["ArnLike"]["ecs:cluster"]["Fn::If"];
         assert_eq!(clusters[0], "AllClusters", "{action}");
         assert_eq!(clusters[2], json!({ "Ref": "Clusters" }), "{action}");
@@ -193,7 +378,7 @@ fn the_generated_key_is_32_bytes_as_hex() {
 fn each_function_is_built_from_its_own_package_for_the_chosen_processor() {
     let Some(template) = template() else { return };
     assert_eq!(template["Parameters"]["Architecture"]["Default"], "arm64");
-    for (function, folder) in [("EnumerateFunction", "enumerate"), ("ScrapeFunction", "scrape")] {
+    for (function, _, folder) in FUNCTIONS {
         let function = &template["Resources"][function];
         let properties = &function["Properties"];
         assert_eq!(properties["Runtime"], "provided.al2023");
@@ -208,7 +393,7 @@ fn each_function_is_built_from_its_own_package_for_the_chosen_processor() {
 #[test]
 fn every_variable_that_is_set_is_one_that_the_function_reads() {
     let Some(template) = template() else { return };
-    for (function, folder) in [("EnumerateFunction", "enumerate"), ("ScrapeFunction", "scrape")] {
+    for (function, _, folder) in FUNCTIONS {
         let settings = repository().join("functions").join(folder).join("src/settings.rs");
         let settings = fs::read_to_string(settings).unwrap();
         let variables = &template["Resources"][function]["Properties"]["Environment"]["Variables"];
