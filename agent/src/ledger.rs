@@ -169,7 +169,7 @@ impl Ledger {
 
     /// Levels of what was ever accepted: an empty spool says so, a kind that never comes says nothing.
     fn levels(&self, spool: &Spool) -> impl Iterator<Item = Count> {
-        let records = spool.by_kind().by_kind().zip(self.accepted_records.by_kind());
+        let records = spool.unfinished().by_kind().zip(self.accepted_records.by_kind());
         let known = records.filter(|(_, (_, accepted))| *accepted > 0);
         let records = known.map(|((kind, records), _)| count("buffered_records", kind.name(), "", records));
         let bytes = Share::ALL.into_iter().map(|share| (share.name(), spool.used(share) as u64));

@@ -59,6 +59,9 @@ pub struct ShareHead {
     pub cursor: Cursor,
     /// Records that did not fit into this page.
     pub remaining_records: u64,
+    /// What comes before this was handed out before, by an earlier page: it may be delivered already.
+    #[serde(default)]
+    pub handed_out_before: Cursor,
 }
 
 /// What one pull hands out: the agent's head, the latest answer of `/task`, and records, each share in its order.
