@@ -88,7 +88,11 @@ impl Handout {
         let acked = acked.map_err(|error| {
             refusal(RefusalCode::BeyondHandedOut, format!("{error}; take the cursors from a page's head"))
         })?;
-        self.agent.ledger.borrow_mut().acked(&acked);
+        let mut ledger = self.agent.ledger.borrow_mut();
+        ledger.acked(&acked);
+        if acked.total() > 0 {
+            ledger.exported(&ack.exported); // once: an ack that comes twice acknowledges nothing
+        }
         self.lease.borrow_mut().release(ack.lease);
         self.agent.acked.notify_one();
         Ok(())
@@ -219,7 +223,7 @@ mod tests {
     }
 
     fn ack(handout: &Handout, lease: LeaseId, boot: BootId, delivered: Cursors) -> Result<(), RefusalCode> {
-        let ack = Ack { task_arn: "arn:task".to_owned(), lease, boot, delivered };
+        let ack = Ack { task_arn: "arn:task".to_owned(), lease, boot, delivered, exported: Vec::new() };
         handout.ack(&serde_json::to_vec(&ack).unwrap()).map_err(|refusal| refusal.code)
     }
 

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize, de};
 use sha2::{Digest, Sha256};
 
-use super::Share;
+use super::{Count, Share};
 
 /// Sixteen random bytes, as 32 hex digits in JSON.
 macro_rules! random_id {
@@ -136,7 +136,14 @@ pub struct Ack {
     pub boot: BootId,
     /// All before these is delivered. A cursor behind the agent's changes nothing.
     pub delivered: Cursors,
+    /// What became of it: counts of [`super::EXPORTED`] events, at most [`MAX_EXPORTED`]. The agent adds them to its own,
+    /// which outlive the puller and are exported with the next pull.
+    #[serde(default)]
+    pub exported: Vec<Count>,
 }
+
+/// The most counts that an ack brings.
+pub const MAX_EXPORTED: usize = 48;
 
 /// Why the agent does not do what an authentic puller asks, or does not believe the puller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

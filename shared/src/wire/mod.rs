@@ -30,9 +30,10 @@ mod sampling;
 pub mod signature;
 
 pub use frame::{FRAME_HEADER_BYTES, FrameHeader, Kind, Record, Share};
-pub use ledger::Count;
+pub use ledger::{Count, EXPORTED};
 pub use message::{
-    Ack, BootId, Cursor, Cursors, LeaseId, ParseIdError, PullRequest, Refusal, RefusalCode, RulesDigest,
+    Ack, BootId, Cursor, Cursors, LeaseId, MAX_EXPORTED, ParseIdError, PullRequest, Refusal, RefusalCode,
+    RulesDigest,
 };
 pub use page::{MAX_PAGE_BYTES, Page, PageError, PageHead, ShareHead, start_page};
 pub use reading::{Reading, ReadingError};

@@ -270,12 +270,8 @@ async fn records_that_hold_nothing_good_are_given_up_and_the_rest_goes_on() {
 #[tokio::test]
 async fn what_an_agent_lost_is_a_series() {
     let world = World::new().await;
-    let count = |event: &'static str, reason: &'static str, value| Count {
-        event: event.into(),
-        kind: "otlp_traces".into(),
-        reason: reason.into(),
-        value,
-    };
+    let count =
+        |event: &'static str, reason: &'static str, value| Count::new(event, "otlp_traces", reason, value);
     let counts = [count("dropped_records", "spool_full", 5), count("buffered_records", "", 0)];
     world.agent.edit(|state| state.counts = counts.into());
     world.scrape(ENOUGH).await;

@@ -58,12 +58,7 @@ async fn a_stopping_task_ends_all_series_of_its_last_drain() {
     world.agent.record(Kind::OtlpMetrics, at, gauge("last_page", at.plus(2000)));
     world.agent.edit(|state| {
         (state.stopping, state.page_records) = (true, Some(3));
-        state.counts = vec![Count {
-            event: "dropped_records".into(),
-            kind: "ecs".into(),
-            reason: "spool_full".into(),
-            value: 1,
-        }];
+        state.counts = vec![Count::new("dropped_records", "ecs", "spool_full", 1)];
     });
     let tally = world.scrape(ENOUGH).await.tally;
     assert_eq!((tally.pages, world.agent.acked()), (2, (6, 0)));

@@ -215,7 +215,7 @@ impl State {
             let cursor =
                 records.iter().rfind(of_share).map_or(self.acked.get(share), |r| Cursor(r.sequence + 1));
             let remaining = self.records.iter().filter(of_share).filter(|r| r.sequence >= cursor.0).count();
-            ShareHead { cursor, remaining_records: remaining as u64 }
+            ShareHead { cursor, remaining_records: remaining as u64, ..ShareHead::default() }
         };
         let head = PageHead {
             version: "test".to_owned(),
