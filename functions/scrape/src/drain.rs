@@ -1,15 +1,15 @@
 //! Drains one agent: pull, write, acknowledge, until nothing is left, time is over, or something fails.
 
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
-use futures_util::future::join;
+use futures_util::{FutureExt, future::join};
 use siphon_core::{
     series::Ends,
     shard::Target,
-    wire::{Ack, BootId, LeaseId, Page, PullRequest, SamplingHead, Share},
+    wire::{Ack, BootId, LeaseId, Page, PullRequest, SamplingHead, Share, imbalances},
 };
 use tokio::sync::oneshot;
-use tracing::{Instrument, info_span, warn};
+use tracing::{Instrument, error, info_span, warn};
 
 use crate::{
     agent_client::{AgentClient, AgentError, random},
@@ -32,28 +32,38 @@ pub struct Drained {
     pub misconfigured: bool,
 }
 
-/// Drains one agent. Whatever is wrong with it is counted and logged, and costs no other agent.
+/// Drains one agent. Whatever is wrong with it is counted and logged, and costs no other agent: not even a panic does.
 pub async fn drain(target: &Target, config: &Config, receivers: &Receivers, deadlines: Deadlines) -> Drained {
     let span = info_span!("drain", task_arn = target.task_arn, address = %target.address);
-    async {
+    survive(drain_all(target, config, receivers, deadlines)).instrument(span).await
+}
+
+/// What `drain` gives. Its data stays with the agent if it panics, and is tried again by the next one.
+async fn survive(drain: impl Future<Output = Drained>) -> Drained {
+    AssertUnwindSafe(drain).catch_unwind().await.unwrap_or_else(|_| {
+        error!("a drain panicked; the line before says where; please report this");
         let mut drained = Drained::default();
-        let (tell, told) = oneshot::channel();
-        let sampling = async {
-            let Ok((boot, head)) = told.await else { return Reasons::default() };
-            receivers.sampling.exchange(target, &config.key, boot, &head, deadlines.writes).await
-        };
-        let pulling = rounds(target, config, receivers, deadlines, &mut drained, tell);
-        let (pulled, failed) = join(pulling, sampling).await;
-        drained.tally.sampling_failed.merge(failed);
-        if let Err(error) = pulled {
-            let (reason, error) = (error.reason(), describe(&error));
-            warn!(reason, error, "agent can't be drained");
-            drained.tally.agents_failed.add(reason, 1);
-        }
+        drained.tally.agents_failed.add("panic", 1);
         drained
+    })
+}
+
+async fn drain_all(target: &Target, config: &Config, receivers: &Receivers, deadlines: Deadlines) -> Drained {
+    let mut drained = Drained::default();
+    let (tell, told) = oneshot::channel();
+    let sampling = async {
+        let Ok((boot, head)) = told.await else { return Reasons::default() };
+        receivers.sampling.exchange(target, &config.key, boot, &head, deadlines.writes).await
+    };
+    let pulling = rounds(target, config, receivers, deadlines, &mut drained, tell);
+    let (pulled, failed) = join(pulling, sampling).await;
+    drained.tally.sampling_failed.merge(failed);
+    if let Err(error) = pulled {
+        let (reason, error) = (error.reason(), describe(&error));
+        warn!(reason, error, "agent can't be drained");
+        drained.tally.agents_failed.add(reason, 1);
     }
-    .instrument(span)
-    .await
+    drained
 }
 
 /// Pulls until the agent is empty. What was done before an error is in `drained`. `tell` is told what the first page says
@@ -83,6 +93,7 @@ async fn rounds(
         if let (Some(tell), Some(sampling)) = (tell.take(), &page.head.sampling) {
             let _ = tell.send((page.head.boot, sampling.clone()));
         }
+        check_ledger(&page, &mut drained.tally);
         if page.records.is_empty() {
             return Ok(()); // nothing to acknowledge; the agent keeps no lease for nothing
         }
@@ -92,7 +103,9 @@ async fn rounds(
         drained.tally.merge(round.tally);
         drained.misconfigured |= round.misconfigured;
 
-        let ack = Ack { task_arn: pull.task_arn, lease, boot: page.head.boot, delivered: round.delivered };
+        let boot = page.head.boot;
+        let (delivered, exported) = (round.delivered, round.exported.counts());
+        let ack = Ack { task_arn: pull.task_arn, lease, boot, delivered, exported };
         if let Err(error) = agent.ack(&ack, deadlines.acks).await {
             let (reason, error) = (error.reason(), describe(&error));
             warn!(reason, error, "the ack did not arrive: this data will be written again");
@@ -106,10 +119,30 @@ async fn rounds(
     if drained.tally.pages == 0 { Err(AgentError::Timeout) } else { Ok(()) }
 }
 
+/// What an agent has accepted is acknowledged, dropped or buffered. If not, Siphon is at fault, and someone should know.
+fn check_ledger(page: &Page, tally: &mut Tally) {
+    for (kind, accepted, accounted) in imbalances(&page.head.counts) {
+        error!(kind, accepted, accounted, "the agent's ledger does not add up; please report this");
+        tally.ledger_unbalanced.add("agent", 1);
+    }
+}
+
 /// Whether another page is worth a pull: something is left in a share whose receiver works, and this page brought that
 /// share forward.
 fn goes_on(page: &Page, stuck: Stuck) -> bool {
     let open = || Share::ALL.into_iter().filter(|share| !stuck.is(*share));
     open().any(|share| page.head.share(share).remaining_records > 0)
         && open().any(|share| page.share(share).next().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_costs_one_agent_its_drain() {
+        let drained = survive(async { unreachable!("told to") }).await;
+        assert_eq!(drained.tally.agents_failed.get("panic"), 1);
+        assert!(!drained.misconfigured);
+    }
 }

@@ -57,8 +57,13 @@ impl Context {
     /// [`StartError`]
     pub fn new(config: Config, aws: &SdkConfig) -> Result<Self, StartError> {
         let https = clients::https().map_err(StartError::Certificates)?;
-        let amp =
-            Amp::new(https.clone(), config.prometheus_endpoint.clone(), config.remote_write_version, aws);
+        let amp = Amp::new(
+            https.clone(),
+            config.prometheus_endpoint.clone(),
+            config.remote_write_version,
+            config.amp_limits,
+            aws,
+        );
         let amp = amp.ok_or(StartError::Aws)?;
         let endpoint = |path: &str| traces::endpoint(aws, config.xray_address.as_deref(), path);
         let sampling = Sampling::new(&https, endpoint, aws).map_err(StartError::Endpoint)?;

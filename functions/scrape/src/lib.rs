@@ -19,6 +19,7 @@ pub mod clients;
 pub mod deliver;
 pub mod drain;
 pub mod export;
+pub mod exported;
 pub mod handler;
 pub mod post;
 pub mod report;

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::Kind;
+
 /// One counter of the agent since its start: what happened (`event`), to what (`kind`), and why (`reason`, or empty).
 /// Exported as `siphon_agent_<event>_total{kind="…",reason="…"}`. The `buffered_…` events are levels: they stand as they
 /// are now, and are exported without `_total`.
@@ -77,6 +79,22 @@ pub const EXPORTED: [&str; 10] = [
     "dropped_spans",
 ];
 
+/// Record kinds whose sum doesn't hold (see [`Count`]): the kind, what was accepted, and what of that is accounted for.
+#[must_use]
+pub fn imbalances(counts: &[Count]) -> Vec<(&str, u64, u64)> {
+    let sum = |kind: &str, events: &[&str]| {
+        let of_kind =
+            counts.iter().filter(|count| count.kind == kind && events.contains(&count.event.as_ref()));
+        of_kind.map(|count| count.value).sum::<u64>()
+    };
+    let kinds = Kind::ALL.map(Kind::name).into_iter();
+    let sums = kinds.map(|kind| {
+        let accounted = sum(kind, &["acked_records", "dropped_records", "buffered_records"]);
+        (kind, sum(kind, &["accepted_records"]), accounted)
+    });
+    sums.filter(|(_, accepted, accounted)| accepted != accounted).collect()
+}
+
 impl Count {
     /// Of an event, with a reason unless that is empty.
     #[must_use]
@@ -101,5 +119,29 @@ impl Count {
     pub fn metric(&self) -> String {
         let suffix = if self.is_level() { "" } else { "_total" };
         format!("siphon_agent_{}{suffix}", self.event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_accepted_is_delivered_lost_or_buffered() {
+        let count =
+            |event: &'static str, reason: &'static str, value| Count::new(event, "ecs", reason, value);
+        let mut counts = vec![
+            count("accepted_records", "", 10),
+            count("acked_records", "", 5),
+            count("dropped_records", "spool_full", 2),
+            count("dropped_records", "too_large", 1),
+            count("buffered_records", "", 2),
+            count("handed_out_records", "", 99),
+            Count::new("accepted_records", "statsd", "", 3),
+            Count::new("acked_records", "statsd", "", 3),
+        ];
+        assert_eq!(imbalances(&counts), []);
+        counts.push(count("acked_records", "", 1));
+        assert_eq!(imbalances(&counts), [("ecs", 10, 11)]);
     }
 }

@@ -30,7 +30,7 @@ mod sampling;
 pub mod signature;
 
 pub use frame::{FRAME_HEADER_BYTES, FrameHeader, Kind, Record, Share};
-pub use ledger::{Count, EXPORTED};
+pub use ledger::{Count, EXPORTED, imbalances};
 pub use message::{
     Ack, BootId, Cursor, Cursors, LeaseId, MAX_EXPORTED, ParseIdError, PullRequest, Refusal, RefusalCode,
     RulesDigest,

@@ -8,6 +8,7 @@
 
 mod draining;
 mod ending;
+mod isolation;
 mod limits;
 mod sampling;
 mod scraping;
