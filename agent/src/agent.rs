@@ -119,9 +119,9 @@ impl Agent {
     pub fn store(&self, kind: Kind, payload: &[u8], items: u64) {
         let mut ledger = self.ledger.borrow_mut();
         let pushed = self.spool.borrow_mut().push(kind, now(), payload);
+        ledger.accepted(kind, items);
         match pushed {
             Ok(lost) => {
-                ledger.accepted(kind, items);
                 self.report_loss(&lost);
                 ledger.dropped(&lost, Loss::SpoolFull);
             }

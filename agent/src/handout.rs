@@ -67,7 +67,7 @@ impl Handout {
         })?;
         self.agent.seal_scrapes();
         let (bytes, records) = self.page(&task, request.max_bytes)?;
-        if records > 0 {
+        if records > 0 || request.keep_lease {
             lease.grant(request.lease, Duration::from_millis(request.lease_ms), now);
         } else {
             // Nothing was handed out, so there is nothing to keep others from.
@@ -88,8 +88,14 @@ impl Handout {
         let acked = acked.map_err(|error| {
             refusal(RefusalCode::BeyondHandedOut, format!("{error}; take the cursors from a page's head"))
         })?;
-        self.agent.ledger.borrow_mut().acked(&acked);
-        self.lease.borrow_mut().release(ack.lease);
+        let mut ledger = self.agent.ledger.borrow_mut();
+        ledger.acked(&acked);
+        if acked.total() > 0 {
+            ledger.exported(&ack.exported); // once: an ack that comes twice acknowledges nothing
+        }
+        if !ack.keep_lease {
+            self.lease.borrow_mut().release(ack.lease);
+        }
         self.agent.acked.notify_one();
         Ok(())
     }
@@ -213,13 +219,26 @@ mod tests {
     }
 
     fn pull(handout: &Handout, task_arn: &str, lease: LeaseId) -> Result<Page, RefusalCode> {
-        let request = PullRequest { task_arn: task_arn.to_owned(), lease, lease_ms: 60_000, max_bytes: 1000 };
+        let request = PullRequest {
+            task_arn: task_arn.to_owned(),
+            lease,
+            lease_ms: 60_000,
+            keep_lease: false,
+            max_bytes: 1000,
+        };
         let page = handout.pull(&serde_json::to_vec(&request).unwrap()).map_err(|refusal| refusal.code)?;
         Ok(Page::decode(Bytes::copy_from_slice(&page)).unwrap())
     }
 
     fn ack(handout: &Handout, lease: LeaseId, boot: BootId, delivered: Cursors) -> Result<(), RefusalCode> {
-        let ack = Ack { task_arn: "arn:task".to_owned(), lease, boot, delivered };
+        let ack = Ack {
+            task_arn: "arn:task".to_owned(),
+            lease,
+            keep_lease: false,
+            boot,
+            delivered,
+            exported: Vec::new(),
+        };
         handout.ack(&serde_json::to_vec(&ack).unwrap()).map_err(|refusal| refusal.code)
     }
 
@@ -261,6 +280,42 @@ mod tests {
     }
 
     #[test]
+    fn a_kept_lease_outlasts_empty_pages_and_acks() {
+        let handout = known();
+        let request = |lease| PullRequest {
+            task_arn: "arn:task".to_owned(),
+            lease,
+            lease_ms: 60_000,
+            keep_lease: true,
+            max_bytes: 1000,
+        };
+        let keep = || handout.pull(&serde_json::to_vec(&request(ONE)).unwrap());
+        drop(keep().unwrap());
+        assert_eq!(
+            pull(&handout, "arn:task", OTHER).unwrap_err(),
+            RefusalCode::Leased,
+            "after an empty page"
+        );
+        handout.agent.store(Kind::Ecs, b"reading", 1);
+        let page = Page::decode(Bytes::copy_from_slice(&keep().unwrap())).unwrap();
+        let ack = Ack {
+            task_arn: "arn:task".to_owned(),
+            lease: ONE,
+            keep_lease: true,
+            boot: page.head.boot,
+            delivered: cursors(&page),
+            exported: Vec::new(),
+        };
+        handout.ack(&serde_json::to_vec(&ack).unwrap()).unwrap();
+        assert_eq!(pull(&handout, "arn:task", OTHER).unwrap_err(), RefusalCode::Leased, "after an ack");
+        assert!(
+            pull(&handout, "arn:task", ONE).is_ok(),
+            "and given back by an empty page that does not keep it"
+        );
+        assert!(pull(&handout, "arn:task", OTHER).is_ok());
+    }
+
+    #[test]
     fn an_ack_for_another_boot_or_the_future_is_refused() {
         let handout = known();
         handout.agent.store(Kind::Ecs, b"reading", 1);
@@ -278,8 +333,13 @@ mod tests {
     #[test]
     fn one_page_is_in_memory_at_a_time() {
         let handout = known();
-        let request =
-            PullRequest { task_arn: "arn:task".to_owned(), lease: ONE, lease_ms: 1, max_bytes: u64::MAX };
+        let request = PullRequest {
+            task_arn: "arn:task".to_owned(),
+            lease: ONE,
+            lease_ms: 1,
+            keep_lease: false,
+            max_bytes: u64::MAX,
+        };
         let body = serde_json::to_vec(&request).unwrap();
         let sending = handout.pull(&body).unwrap();
         assert_eq!(handout.pull(&body).unwrap_err().code, RefusalCode::Busy);

@@ -1,7 +1,10 @@
 //! What the agent has counted since its start: the events of [`siphon_core::wire::Count`].
 
-use std::{borrow::Cow, collections::BTreeMap};
+mod exported;
 
+use std::collections::BTreeMap;
+
+use exported::Exported;
 use siphon_core::{
     otlp::delta,
     wire::{Count, Kind, RefusalCode, Share},
@@ -12,12 +15,14 @@ use crate::{
     spool::{Spool, Tally},
 };
 
-/// Counters. All names are fixed, so that it can't grow.
+/// Counters. Nearly all names are fixed, and others' are limited in number, so that it can't grow.
 #[derive(Debug, Default)]
 pub struct Ledger {
     /// What each record changes: not worth a search in the map.
     accepted_records: Tally,
     accepted_items: Tally,
+    /// What pullers say.
+    exported: Exported,
     /// Everything else, by event, kind and reason.
     others: BTreeMap<(&'static str, &'static str, &'static str), u64>,
 }
@@ -99,6 +104,11 @@ impl Ledger {
         self.add_tally("acked_records", records, "");
     }
 
+    /// What a puller says became of records that it acknowledges.
+    pub fn exported(&mut self, counts: &[Count]) {
+        counts.iter().for_each(|count| self.exported.add(count));
+    }
+
     /// An OTLP request was answered with an error. `kind` is a record kind's name, or that of what is not received.
     pub fn refused_request(&mut self, kind: &'static str, refused: Refused) {
         self.add("refused_requests", kind, refused.name(), 1);
@@ -160,20 +170,21 @@ impl Ledger {
         let accepted = [("accepted_items", self.accepted_items), ("accepted_records", self.accepted_records)];
         let accepted = accepted.into_iter().flat_map(|(event, tally)| {
             let counted = tally.by_kind().filter(|(_, value)| *value > 0);
-            counted.map(move |(kind, value)| count(event, kind.name(), "", value))
+            counted.map(move |(kind, value)| Count::new(event, kind.name(), "", value))
         });
         let others = self.others.iter();
-        let others = others.map(|(&(event, kind, reason), &value)| count(event, kind, reason, value));
-        accepted.chain(others).chain(self.levels(spool)).collect()
+        let others = others.map(|(&(event, kind, reason), &value)| Count::new(event, kind, reason, value));
+        accepted.chain(others).chain(self.exported.counts()).chain(self.levels(spool)).collect()
     }
 
     /// Levels of what was ever accepted: an empty spool says so, a kind that never comes says nothing.
     fn levels(&self, spool: &Spool) -> impl Iterator<Item = Count> {
-        let records = spool.by_kind().by_kind().zip(self.accepted_records.by_kind());
+        let records = spool.unfinished().by_kind().zip(self.accepted_records.by_kind());
         let known = records.filter(|(_, (_, accepted))| *accepted > 0);
-        let records = known.map(|((kind, records), _)| count("buffered_records", kind.name(), "", records));
+        let records =
+            known.map(|((kind, records), _)| Count::new("buffered_records", kind.name(), "", records));
         let bytes = Share::ALL.into_iter().map(|share| (share.name(), spool.used(share) as u64));
-        records.chain(bytes.map(|(share, bytes)| count("buffered_bytes", share, "", bytes)))
+        records.chain(bytes.map(|(share, bytes)| Count::new("buffered_bytes", share, "", bytes)))
     }
 
     fn add_tally(&mut self, event: &'static str, records: &Tally, reason: &'static str) {
@@ -187,11 +198,6 @@ impl Ledger {
             *self.others.entry((event, kind, reason)).or_default() += value;
         }
     }
-}
-
-const fn count(event: &'static str, kind: &'static str, reason: &'static str, value: u64) -> Count {
-    let (event, kind, reason) = (Cow::Borrowed(event), Cow::Borrowed(kind), Cow::Borrowed(reason));
-    Count { event, kind, reason, value }
 }
 
 #[cfg(test)]
@@ -211,21 +217,16 @@ mod tests {
         ledger.refused_pull("ack", RefusalCode::OtherBoot);
         let mut spool = Spool::new(1000);
         spool.push(Kind::OtlpTraces, UnixMillis(0), b"spans").unwrap();
-        let counts: Vec<_> =
-            ledger.counts(&spool).into_iter().map(|c| (c.event, c.kind, c.reason, c.value)).collect();
-        let count = |event: &'static str, kind: &'static str, reason: &'static str, value| {
-            (Cow::Borrowed(event), Cow::Borrowed(kind), Cow::Borrowed(reason), value)
-        };
         assert_eq!(
-            counts,
+            ledger.counts(&spool),
             [
-                count("accepted_items", "otlp_traces", "", 42),
-                count("accepted_records", "otlp_traces", "", 2),
-                count("dropped_records", "ecs", "spool_full", 3),
-                count("refused_pulls", "ack", "other_boot", 1),
-                count("buffered_records", "otlp_traces", "", 1),
-                count("buffered_bytes", "metrics", "", 0),
-                count("buffered_bytes", "traces", "", 26),
+                Count::new("accepted_items", "otlp_traces", "", 42),
+                Count::new("accepted_records", "otlp_traces", "", 2),
+                Count::new("dropped_records", "ecs", "spool_full", 3),
+                Count::new("refused_pulls", "ack", "other_boot", 1),
+                Count::new("buffered_records", "otlp_traces", "", 1),
+                Count::new("buffered_bytes", "metrics", "", 0),
+                Count::new("buffered_bytes", "traces", "", 26),
             ]
         );
     }

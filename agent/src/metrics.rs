@@ -73,10 +73,15 @@ fn exposition(agent: &Agent) -> String {
     page
 }
 
-/// All names are fixed and plain: none needs escaping.
-fn sample(page: &mut String, metric: &str, Count { kind, reason, value, .. }: &Count) {
-    let reason = if reason.is_empty() { String::new() } else { format!(",reason=\"{reason}\"") };
-    let _ = writeln!(page, "{metric}{{kind=\"{kind}\"{reason}}} {value}");
+/// All names are plain: none needs escaping.
+fn sample(page: &mut String, name: &str, Count { kind, reason, metric, value, .. }: &Count) {
+    let _ = write!(page, "{name}{{kind=\"{kind}\"");
+    for (label, text) in [("reason", reason), ("metric", metric)] {
+        if !text.is_empty() {
+            let _ = write!(page, ",{label}=\"{text}\"");
+        }
+    }
+    let _ = writeln!(page, "}} {value}");
 }
 
 #[cfg(test)]

@@ -188,7 +188,7 @@ impl Accounts {
     pub(crate) fn final_ledger(&self, task: &str, counts: &[Count]) {
         let mut books = lock(&self.0);
         let book = books.tasks.entry(task.to_owned()).or_default();
-        for Count { event, kind, reason, value } in counts {
+        for Count { event, kind, reason, value, .. } in counts {
             book.counter([event, kind, reason]).observe(*value);
         }
     }
@@ -320,9 +320,7 @@ mod tests {
     fn the_final_ledger_counts_on_and_a_restarted_agent_counts_anew() {
         let accounts = Accounts::default();
         let ledger = |value| {
-            let count =
-                Count { event: "accepted_items".into(), kind: "ecs".into(), reason: "".into(), value };
-            accounts.final_ledger("task", &[count]);
+            accounts.final_ledger("task", &[Count::new("accepted_items", "ecs", "", value)]);
         };
         store(&accounts, "siphon_agent_accepted_items_total", "ecs", &[(0, 5.0)]);
         ledger(7);

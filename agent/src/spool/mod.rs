@@ -123,6 +123,10 @@ impl Spool {
     ///
     /// Each share may have half of the bytes and what the other leaves. The shares take turns at choosing first, which
     /// brings the right to a first record of any size: so a large record is never passed over for ever.
+    ///
+    /// What was handed out before is handed out again as it was, neither in parts nor with more behind it; where the
+    /// page has no room for that, it waits for its share's turn. So whoever writes it again makes the same requests of
+    /// it, and a receiver that refuses one of them as known has all of it.
     pub fn select(&mut self, max_bytes: usize) -> Selection {
         let (first, second) = match self.first {
             Share::Metrics => (Share::Metrics, Share::Traces),
@@ -130,8 +134,14 @@ impl Spool {
         };
         self.first = second;
         let reserved = self.queue(second).used().min(max_bytes / 2);
-        let run = self.queue(first).run(max_bytes - reserved, true);
-        let other = self.queue(second).run(max_bytes.saturating_sub(run.bytes), run.records == 0);
+        let repeat = |share| self.queue(share).repeat().filter(|run: &Run| run.bytes <= max_bytes);
+        let run = repeat(first).unwrap_or_else(|| self.queue(first).run(max_bytes - reserved, true));
+        let left = max_bytes.saturating_sub(run.bytes);
+        let other = match repeat(second) {
+            Some(run) if run.bytes <= left => run,
+            Some(_) => Run::default(),
+            None => self.queue(second).run(left, run.records == 0),
+        };
         match first {
             Share::Metrics => self.hand_out(run, other),
             Share::Traces => self.hand_out(other, run),
@@ -139,16 +149,18 @@ impl Spool {
     }
 
     fn hand_out(&mut self, metrics: Run, traces: Run) -> Selection {
+        let before = (self.metrics.handed_out(), self.traces.handed_out());
         let lost = self.metrics.hand_out(&metrics).plus(self.traces.hand_out(&traces));
-        let head = |queue: &Queue, run: &Run| ShareHead {
+        let head = |queue: &Queue, run: &Run, handed_out_before| ShareHead {
             cursor: queue.cursor(),
             remaining_records: queue.records() - run.records,
+            handed_out_before,
         };
         Selection {
             handed_out: metrics.by_kind.plus(traces.by_kind),
             lost,
-            metrics_head: head(&self.metrics, &metrics),
-            traces_head: head(&self.traces, &traces),
+            metrics_head: head(&self.metrics, &metrics, before.0),
+            traces_head: head(&self.traces, &traces, before.1),
             metrics,
             traces,
         }
@@ -180,10 +192,11 @@ impl Spool {
         self.metrics.records() + self.traces.records()
     }
 
-    /// Records in both shares, by kind.
+    /// Records of both shares that are neither acknowledged nor lost, by kind: those that are buffered, and those that are
+    /// evicted while the latest page holds them.
     #[must_use]
-    pub fn by_kind(&self) -> Tally {
-        self.metrics.by_kind().plus(self.traces.by_kind())
+    pub fn unfinished(&self) -> Tally {
+        self.metrics.unfinished().plus(self.traces.unfinished())
     }
 
     /// Bytes that `share` holds, headers included.

@@ -55,8 +55,9 @@ impl Queue {
         self.records
     }
 
-    pub(super) const fn by_kind(&self) -> Tally {
-        self.by_kind
+    /// What is buffered, and what is evicted but may yet turn out to be delivered.
+    pub(super) fn unfinished(&self) -> Tally {
+        self.by_kind.plus(self.unsettled)
     }
 
     const fn oldest(&self) -> u64 {
@@ -102,8 +103,20 @@ impl Queue {
 
     /// The oldest records that fit into `budget` bytes; if `at_least_one`, the first one in any case.
     pub(super) fn run(&self, budget: usize, at_least_one: bool) -> Run {
+        self.run_of(self.records, budget, at_least_one)
+    }
+
+    /// What was handed out and is not acknowledged, to be handed out again as it was: with nothing else behind it, so that
+    /// who writes it makes the same requests of it.
+    pub(super) fn repeat(&self) -> Option<Run> {
+        let records = self.handed_out_end.checked_sub(self.oldest()).filter(|records| *records > 0)?;
+        Some(self.run_of(records, usize::MAX, true))
+    }
+
+    /// The oldest of the first `records` records, as far as `budget` bytes go.
+    fn run_of(&self, records: u64, budget: usize, at_least_one: bool) -> Run {
         let mut run = Run::default();
-        while run.records < self.records {
+        while run.records < records {
             let Some(header) = self.header(run.bytes) else { break };
             let bytes = run.bytes + frame_bytes(&header);
             if bytes > budget && !(at_least_one && run.records == 0) {
@@ -131,6 +144,11 @@ impl Queue {
     /// The frames of `run`, in the two pieces that they may lie in.
     pub(super) fn frames(&self, run: &Run) -> (&[u8], &[u8]) {
         self.ring.range(0, run.bytes)
+    }
+
+    /// What comes before it was handed out at least once.
+    pub(super) const fn handed_out(&self) -> Cursor {
+        Cursor(self.handed_out_end)
     }
 
     pub(super) const fn was_handed_out(&self, cursor: Cursor) -> bool {

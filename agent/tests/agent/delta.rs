@@ -32,7 +32,7 @@ fn request(metrics: Vec<Metric>) -> Vec<u8> {
 
 /// The value of every counter's point in the spool, in order.
 fn values(puller: &Puller) -> Vec<i64> {
-    let page = puller.pull().unwrap();
+    let page = puller.all().unwrap();
     let requests = page.records.iter().filter(|record| record.kind == Kind::OtlpMetrics);
     let requests = requests.map(|record| MetricsRequest::decode(record.payload.clone()).unwrap());
     let metrics = requests.flat_map(|request| request.resource_metrics).flat_map(|r| r.scope_metrics);
@@ -59,7 +59,7 @@ fn delta_points_are_stored_as_totals_and_all_else_as_received() {
     assert_eq!(puller.count("accepted_items", "otlp_metrics", ""), 3);
     assert_eq!(puller.count("accepted_records", "otlp_metrics", ""), 3, "of the other nothing was left");
     assert_eq!(agent.post("/v1/metrics", &metrics(2)).status, 200);
-    let page = puller.pull().unwrap();
+    let page = puller.all().unwrap();
     assert!(page.records.iter().any(|record| record.payload == metrics(2)));
     assert_eq!(count(&page, "accepted_items", "otlp_metrics", ""), 5);
 }
@@ -85,6 +85,6 @@ fn without_series_delta_points_stay_as_they_come() {
     for _ in 0..2 {
         assert_eq!(agent.post("/v1/metrics", &given).status, 200);
     }
-    let page = puller.pull().unwrap();
+    let page = puller.all().unwrap();
     assert_eq!(page.records.iter().filter(|record| record.payload == given).count(), 2);
 }

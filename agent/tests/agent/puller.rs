@@ -2,18 +2,21 @@
 
 use std::{
     net::SocketAddr,
+    sync::Mutex,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use siphon_core::{
     units::UnixMillis,
     wire::{
-        ACK_PATH, Ack, BootId, Cursors, LeaseId, PULL_PATH, Page, PullRequest, Refusal, RefusalCode,
+        ACK_PATH, Ack, BootId, Cursors, LeaseId, PULL_PATH, Page, PullRequest, Record, Refusal, RefusalCode,
+        Share,
         signature::{BodyDigest, Key, Nonce, SIGNATURE, SignedRequest},
     },
 };
 
 use crate::{
+    eventually,
     http::{self, Reply},
     metadata::TASK_ARN,
     process::KEY,
@@ -29,6 +32,8 @@ pub(crate) struct Puller {
     pub(crate) max_bytes: u64,
     /// Added to the time of its requests.
     pub(crate) skew_ms: i64,
+    /// What [`Self::all`] has acknowledged.
+    acknowledged: Mutex<Vec<Record>>,
 }
 
 /// A signed request, to send as often as one likes.
@@ -55,6 +60,7 @@ impl Puller {
             lease_ms: 60_000,
             max_bytes: 1 << 20,
             skew_ms: 0,
+            acknowledged: Mutex::default(),
         }
     }
 
@@ -72,6 +78,7 @@ impl Puller {
             task_arn: self.task_arn.clone(),
             lease: self.lease,
             lease_ms: self.lease_ms,
+            keep_lease: false,
             max_bytes: self.max_bytes,
         };
         self.sign(PULL_PATH, serde_json::to_vec(&request).unwrap())
@@ -95,12 +102,41 @@ impl Puller {
         if reply.status == 200 { Ok(Page::decode(reply.body.into()).unwrap()) } else { Err(refusal(&reply)) }
     }
 
+    /// Acknowledges all that is there: the latest page, with every record that was acknowledged so, ever.
+    pub(crate) fn all(&self) -> Result<Page, RefusalCode> {
+        loop {
+            let mut page = self.pull()?;
+            let mut records = self.acknowledged.lock().unwrap();
+            let is_last = Share::ALL.into_iter().all(|share| page.head.share(share).remaining_records == 0);
+            if !page.records.is_empty() {
+                self.ack(&page)?;
+                records.append(&mut page.records);
+            }
+            if is_last {
+                page.records.clone_from(&records);
+                return Ok(page);
+            }
+        }
+    }
+
+    /// Acknowledges the first reading, once it is there.
+    pub(crate) fn settle(&self) {
+        eventually("the first reading", || self.all().ok().filter(|page| !page.records.is_empty()));
+    }
+
     pub(crate) fn ack(&self, page: &Page) -> Result<(), RefusalCode> {
         self.ack_as(page.head.boot, cursors(page))
     }
 
     pub(crate) fn ack_as(&self, boot: BootId, delivered: Cursors) -> Result<(), RefusalCode> {
-        let ack = Ack { task_arn: self.task_arn.clone(), lease: self.lease, boot, delivered };
+        let ack = Ack {
+            task_arn: self.task_arn.clone(),
+            lease: self.lease,
+            keep_lease: false,
+            boot,
+            delivered,
+            exported: Vec::new(),
+        };
         let reply = self.trusted(&self.sign(ACK_PATH, serde_json::to_vec(&ack).unwrap()));
         if reply.status == 204 { Ok(()) } else { Err(refusal(&reply)) }
     }

@@ -13,7 +13,7 @@ use crate::{
 fn readings_are_taken_at_once_and_then_at_each_tick_as_received() {
     let metadata = Metadata::start();
     let (_agent, puller) = Agent::known(&metadata, &[]);
-    let page = eventually("three readings", || puller.pull().ok().filter(|page| page.records.len() >= 3));
+    let page = eventually("three readings", || puller.all().ok().filter(|page| page.records.len() >= 3));
     for (index, record) in page.records.iter().enumerate() {
         let reading = Reading::decode(record.payload.clone()).unwrap();
         assert_eq!((record.kind, record.sequence), (Kind::Ecs, index as u64));
@@ -54,7 +54,7 @@ fn a_bad_answer_costs_that_reading_only_and_is_counted() {
             (puller.count("accepted_records", "ecs", "") > last).then_some(())
         });
     }
-    let page = puller.pull().unwrap();
+    let page = puller.all().unwrap();
     assert!(String::from_utf8_lossy(&page.task).contains(TASK_ARN));
     for record in &page.records {
         let reading = Reading::decode(record.payload.clone()).unwrap();
@@ -70,7 +70,7 @@ fn a_task_without_an_arn_is_no_answer_and_logged_once() {
     eventually("counted", || (puller.count("failed_readings", "task", "invalid") > 3).then_some(()));
     let logged = agent.logged("reading lost");
     assert!(logged.len() == 1 && logged[0].contains("no TaskARN"), "{logged:?}");
-    assert!(String::from_utf8_lossy(&puller.pull().unwrap().task).contains(TASK_ARN), "the good one is kept");
+    assert!(String::from_utf8_lossy(&puller.all().unwrap().task).contains(TASK_ARN), "the good one is kept");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn an_endpoint_that_never_answers_is_given_up_after_a_while() {
     let (_agent, puller) = Agent::known(&metadata, &[]);
     metadata.set(Mood::Good, Mood::Hang);
     let page = eventually("a time-out", || {
-        puller.pull().ok().filter(|page| count(page, "failed_readings", "stats", "timeout") > 0)
+        puller.all().ok().filter(|page| count(page, "failed_readings", "stats", "timeout") > 0)
     });
     let before = count(&page, "accepted_records", "ecs", "");
     metadata.set(Mood::Good, Mood::Good);
@@ -92,5 +92,5 @@ fn the_agent_learns_which_container_it_is() {
     let metadata = Metadata::start();
     metadata.set_own(Mood::Body(r#"{"DockerId":"5f1e","Name":"siphon-agent"}"#));
     let (_agent, puller) = Agent::known(&metadata, &[]);
-    eventually("its container's id", || (puller.pull().ok()?.head.container == "5f1e").then_some(()));
+    eventually("its container's id", || (puller.all().ok()?.head.container == "5f1e").then_some(()));
 }

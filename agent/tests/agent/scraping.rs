@@ -67,15 +67,14 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 fn texts_arrive_as_they_were_with_each_pull() {
     let target = Target::start(text("a 1\nb 1\n"));
     let (_agent, puller, _metadata) = scraping_one(&target, &[]);
-    let page = eventually("a scrape", || puller.pull().ok().filter(|page| scrapes(page).len() >= 2));
+    let page = eventually("a scrape", || puller.all().ok().filter(|page| scrapes(page).len() >= 2));
     let first = ("otel-collector".to_owned(), Some((Format::Text, "a 1\nb 1\n".to_owned())));
     assert!(scrapes(&page).iter().all(|scrape| *scrape == first), "{page:?}");
-    puller.ack(&page).unwrap();
     let open_metrics = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n";
     let zipped = format!("{open_metrics}content-encoding: gzip\r\n");
     target.set(good(&zipped, &gzip(b"a 2\n# EOF\n")));
     let second = (first.0, Some((Format::OpenMetrics, "a 2\n# EOF\n".to_owned())));
-    eventually("a zipped text", || scrapes(&puller.pull().ok()?).contains(&second).then_some(()));
+    eventually("a zipped text", || scrapes(&puller.all().ok()?).contains(&second).then_some(()));
     assert_eq!(target.most_open(), 1);
 }
 
@@ -84,7 +83,7 @@ fn a_request_is_what_prometheus_sends() {
     let target = Target::start(text(""));
     let targets = target.setting("/stats?a=b;interval=300ms;timeout=250ms;job=app");
     let (_agent, puller, _metadata) = scraping(&[("SIPHON_SCRAPE_TARGETS", &targets)]);
-    let page = eventually("a scrape", || puller.pull().ok().filter(|page| !scrapes(page).is_empty()));
+    let page = eventually("a scrape", || puller.all().ok().filter(|page| !scrapes(page).is_empty()));
     assert_eq!(scrapes(&page)[0].0, "app");
     let request = target.requests()[0].to_ascii_lowercase();
     assert!(request.starts_with("get /stats?a=b http/1.1\r\n"), "{request}");
@@ -137,7 +136,7 @@ fn a_bad_answer_costs_that_scrape_only_and_is_counted() {
         let up = agent.logged("target is up again").len();
         eventually("up again", || (agent.logged("target is up again").len() > up).then_some(()));
     }
-    let page = puller.pull().unwrap();
+    let page = puller.all().unwrap();
     let texts: Vec<_> = scrapes(&page).into_iter().map(|(_, text)| text.map(|(_, text)| text)).collect();
     assert!(texts.contains(&None) && texts.contains(&Some("a 2\n".to_owned())), "{texts:?}");
     assert!(texts.iter().flatten().all(|text| text.len() == 4), "{texts:?}");
@@ -155,7 +154,7 @@ fn a_target_that_is_not_there_is_refused_and_costs_no_other() {
     let (_agent, puller, _metadata) = scraping(&[("SIPHON_SCRAPE_TARGETS", &targets)]);
     eventually("refused", || (failed(&puller, "refused") > 2).then_some(()));
     eventually("scraped", || {
-        let page = puller.pull().unwrap();
+        let page = puller.all().unwrap();
         (scrapes(&page).iter().filter(|(job, text)| job == "here" && text.is_some()).count() > 2)
             .then_some(())
     });
@@ -173,7 +172,7 @@ fn all_targets_together_keep_to_their_memory() {
     ]);
     eventually("over the budget", || (failed(&puller, "budget") > 2).then_some(()));
     let page = eventually("one of them", || {
-        puller.pull().ok().filter(|page| scrapes(page).iter().any(|(_, text)| text.is_some()))
+        puller.all().ok().filter(|page| scrapes(page).iter().any(|(_, text)| text.is_some()))
     });
     assert_eq!(count(&page, "failed_scrapes", "scrapes", "too_large"), 0);
 }
@@ -184,10 +183,9 @@ fn a_stopping_agent_scrapes_once_more() {
     let targets = target.setting(";interval=1h");
     let (mut agent, puller, _metadata) = scraping(&[("SIPHON_SCRAPE_TARGETS", &targets)]);
     agent.signal("TERM");
-    let page = eventually("stopping", || puller.pull().ok().filter(|page| page.head.stopping));
+    let page = eventually("stopping", || puller.all().ok().filter(|page| page.head.stopping));
     assert_eq!(scrapes(&page), [("otel-collector".to_owned(), Some((Format::Text, "a 1\n".to_owned())))]);
     assert_eq!(target.requests().len(), 1);
-    puller.ack(&page).unwrap();
     assert_eq!(eventually("its end", || agent.exit_code()), 0);
 }
 
@@ -197,7 +195,7 @@ fn a_target_that_hangs_at_the_end_holds_up_the_agent_only_briefly() {
     let (agent, puller, _metadata) = scraping(&[("SIPHON_SCRAPE_TARGETS", &target.setting(";interval=1h"))]);
     let begun = Instant::now();
     agent.signal("TERM");
-    let page = eventually("stopping", || puller.pull().ok().filter(|page| page.head.stopping));
+    let page = eventually("stopping", || puller.all().ok().filter(|page| page.head.stopping));
     assert_eq!(scrapes(&page), [("otel-collector".to_owned(), None)]);
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
 }
@@ -207,7 +205,7 @@ fn what_is_not_pulled_is_kept_in_blocks() {
     let target = Target::start(text(&"a_series{with=\"a label\"} 1\n".repeat(300)));
     let (_agent, puller, _metadata) = scraping_one(&target, &[]);
     eventually("many scrapes", || (target.requests().len() > 40).then_some(()));
-    let page = puller.pull().unwrap();
+    let page = puller.all().unwrap();
     let blocks: Vec<_> = page.records.iter().filter(|record| record.kind == Kind::Scrapes).collect();
     assert_eq!(blocks.len(), 2, "a full one and an open one");
     assert!(blocks.iter().map(|block| block.payload.len()).sum::<usize>() < 2000);
@@ -233,7 +231,7 @@ fn containers_that_ask_for_it_are_scraped_while_they_run() {
     // The usual interval is long: what comes is the last scrape.
     eventually("it is found", || agent.logged("scraping job=jmx").first().cloned());
     agent.signal("TERM");
-    let page = eventually("a scrape", || puller.pull().ok().filter(|page| !scrapes(page).is_empty()));
+    let page = eventually("a scrape", || puller.all().ok().filter(|page| !scrapes(page).is_empty()));
     assert_eq!(scrapes(&page), [("jmx".to_owned(), Some((Format::Text, "a 1\n".to_owned())))]);
     assert!(target.requests()[0].starts_with("GET /m HTTP/1.1"), "{:?}", target.requests());
     drop(agent);
@@ -241,7 +239,7 @@ fn containers_that_ask_for_it_are_scraped_while_they_run() {
     let (agent, puller) = Agent::known(&metadata, &[("SIPHON_SCRAPE_DOCKER_LABELS", "true")]);
     eventually("it is found", || agent.logged("scraping job=jmx").first().cloned());
     metadata.set(MetadataMood::Body(task("STOPPED")), MetadataMood::Good);
-    let gone = eventually("its end", || puller.pull().ok().filter(|page| !scrapes(page).is_empty()));
+    let gone = eventually("its end", || puller.all().ok().filter(|page| !scrapes(page).is_empty()));
     assert_eq!(scrapes(&gone).last(), Some(&("jmx".to_owned(), None)));
 }
 

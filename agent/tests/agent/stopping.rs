@@ -19,8 +19,7 @@ use crate::{
 fn a_stopping_agent_takes_a_last_reading_and_serves_until_all_is_acknowledged() {
     let metadata = Metadata::start();
     let (mut agent, puller) = Agent::known(&metadata, &[("SIPHON_SAMPLE_INTERVAL", "1h")]);
-    let page = eventually("the first reading", || puller.pull().ok().filter(|page| !page.records.is_empty()));
-    puller.ack(&page).unwrap();
+    puller.settle();
     agent.signal("TERM");
     let page = eventually("stopping", || puller.pull().ok().filter(|page| page.head.stopping));
     assert_eq!((page.records.len(), metadata.readings()), (1, 2), "the last reading");
@@ -52,6 +51,7 @@ fn a_stopping_agent_that_nobody_pulls_ends_with_its_grace_and_says_what_is_lost(
 #[test]
 fn a_stopping_agent_waits_for_a_body_on_its_way_in_but_not_for_a_broken_one() {
     let (mut agent, puller) = Agent::known(&Metadata::start(), &[("SIPHON_SAMPLE_INTERVAL", "1h")]);
+    puller.settle();
     let protobuf = ("content-type", "application/x-protobuf");
     let whole = request("POST", "/v1/traces", &[protobuf], &spans(1, 100), "close");
     let (most, rest) = whole.split_at(whole.len() - 1);
@@ -84,6 +84,7 @@ fn a_container_that_ends_after_the_signal_is_seen_to_end() {
     let metadata = Metadata::start();
     metadata.set(Mood::Body(RUNNING), Mood::Good);
     let (mut agent, puller) = Agent::known(&metadata, &[("SIPHON_SAMPLE_INTERVAL", "1h")]);
+    puller.settle();
     agent.signal("TERM");
     let page = eventually("stopping", || puller.pull().ok().filter(|page| page.head.stopping));
     puller.ack(&page).unwrap();
@@ -104,6 +105,7 @@ fn a_drained_agent_does_not_wait_for_ever_for_a_container_that_runs_on() {
     let metadata = Metadata::start();
     metadata.set(Mood::Body(RUNNING), Mood::Good);
     let (mut agent, puller) = Agent::known(&metadata, &[("SIPHON_SAMPLE_INTERVAL", "1h")]);
+    puller.settle();
     agent.signal("TERM");
     let page = eventually("stopping", || puller.pull().ok().filter(|page| page.head.stopping));
     puller.ack(&page).unwrap();

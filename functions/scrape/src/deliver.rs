@@ -9,13 +9,15 @@ use siphon_core::{
     series::Ends,
     units::UnixMillis,
     wire::{Cursor, Cursors, Page, Share},
+    xray::Document,
 };
 use tokio::time::Instant;
 use tracing::{error, warn};
 
 use crate::{
     amp::{Amp, WriteError},
-    export::{Completes, Delivery, Export, SpansOrSegments},
+    export::{Completes, Delivery, Export, Outgoing, SpansOrSegments},
+    exported::Exported,
     report::{Reasons, Tally},
     sampling::Sampling,
     settings::Config,
@@ -58,6 +60,8 @@ impl Stuck {
 pub struct Round {
     /// What may be acknowledged.
     pub delivered: Cursors,
+    /// What became of that.
+    pub exported: Exported,
     /// What was done.
     pub tally: Tally,
     /// What is stuck from now on.
@@ -95,10 +99,12 @@ pub async fn deliver(
         }
     };
     let (metrics, traces) = join(metrics, traces).await;
-    let mut tally = metrics.tally;
+    let (mut tally, mut exported) = (metrics.tally, metrics.exported);
     tally.merge(traces.tally);
+    exported.merge(traces.exported);
     Round {
         delivered: Cursors { metrics: metrics.cursor, traces: traces.cursor },
+        exported,
         tally,
         stuck: Stuck { metrics: metrics.failed, traces: traces.failed },
         misconfigured: metrics.misconfigured || traces.misconfigured,
@@ -119,6 +125,7 @@ fn patience(page: &Page, share: Share, deadline: Deadline, stuck: Stuck) -> Dead
 struct Written {
     /// 0 until a record is done: a cursor behind the agent's changes nothing.
     cursor: Cursor,
+    exported: Exported,
     tally: Tally,
     failed: bool,
     misconfigured: bool,
@@ -154,19 +161,27 @@ impl Delivering<'_> {
         let mut written = Written::default();
         let deliveries = self.export.metrics(limiter, counts, Limits::default(), amp.version(), ends);
         for Delivery { items, completes } in deliveries {
-            for request in items {
-                match amp.write(request, deadline, &mut written.tally).await {
-                    Ok(()) => {}
-                    Err(error @ WriteError::Misconfigured(_)) => {
-                        error!(%error, "metrics stay with the agent");
-                        return written.fail("prometheus_misconfigured", true);
-                    }
-                    Err(error @ WriteError::OutOfTime(_)) => {
-                        warn!(%error, "metrics stay with the agent");
-                        return written.fail("prometheus_unavailable", false);
-                    }
+            let mut tally = Tally::default();
+            let result = write_all(amp, items, deadline, &mut tally).await;
+            if let Err(error) = result {
+                written.tally.merge(tally);
+                let is_misconfigured = matches!(error, WriteError::Misconfigured(_));
+                if is_misconfigured {
+                    error!(%error, "metrics stay with the agent");
+                    return written.fail("prometheus_misconfigured", true);
                 }
+                warn!(%error, "metrics stay with the agent");
+                return written.fail("prometheus_unavailable", false);
             }
+            let ends_of_samples = [
+                tally.samples,
+                tally.samples_rejected.total(),
+                tally.samples_dropped.total(),
+                completes.dropped.total(),
+            ];
+            check_sum(completes.samples, &ends_of_samples, &mut tally);
+            written.exported.metrics(&completes, &tally);
+            written.tally.merge(tally);
             let dropped = self.finish(completes, &mut written);
             written.tally.samples_dropped.merge(dropped);
         }
@@ -177,14 +192,23 @@ impl Delivering<'_> {
         let Traces { segments, otlp } = traces;
         match otlp {
             None => {
-                let put = async |items, tally: &mut Tally| segments.put(items, deadline, tally).await;
+                let put = async |items: Vec<Document>, tally: &mut Tally| {
+                    let sent = items.len();
+                    segments.put(items, deadline, tally).await.map(|()| sent)
+                };
                 let deliveries = self.export.segments();
                 self.put_all(deliveries.map(|Delivery { items, completes }| (items, completes)), put).await
             }
             Some(otlp) => {
                 let put = async |traces, tally: &mut Tally| match traces {
-                    SpansOrSegments::Spans(items) => otlp.put(items, deadline, tally).await,
-                    SpansOrSegments::Segments(items) => segments.put(items, deadline, tally).await,
+                    SpansOrSegments::Spans(items) => {
+                        let sent = items.len();
+                        otlp.put(items, deadline, tally).await.map(|()| sent)
+                    }
+                    SpansOrSegments::Segments(items) => {
+                        let sent = items.len();
+                        segments.put(items, deadline, tally).await.map(|()| sent)
+                    }
                 };
                 self.put_all(self.export.spans(), put).await
             }
@@ -194,17 +218,24 @@ impl Delivering<'_> {
     async fn put_all<T>(
         &self,
         deliveries: impl Iterator<Item = (T, Completes)>,
-        put: impl AsyncFn(T, &mut Tally) -> Result<(), PutError>,
+        put: impl AsyncFn(T, &mut Tally) -> Result<usize, PutError>,
     ) -> Written {
         let mut written = Written::default();
         for (traces, completes) in deliveries {
-            match put(traces, &mut written.tally).await {
-                Ok(()) => {}
-                Err(error @ PutError::Misconfigured(_)) => {
-                    error!(%error, "traces stay with the agent");
-                    return written.fail("xray_misconfigured", true);
+            let mut tally = Tally::default();
+            match put(traces, &mut tally).await {
+                Ok(sent) => {
+                    let refused = tally.segments_rejected.total() + tally.spans_rejected.total();
+                    check_sum(sent as u64, &[tally.segments, tally.spans, refused], &mut tally);
+                    written.exported.traces(&completes, &tally);
+                    written.tally.merge(tally);
                 }
-                Err(error @ PutError::OutOfTime(_)) => {
+                Err(error) => {
+                    written.tally.merge(tally);
+                    if matches!(error, PutError::Misconfigured(_)) {
+                        error!(%error, "traces stay with the agent");
+                        return written.fail("xray_misconfigured", true);
+                    }
                     warn!(%error, "traces stay with the agent");
                     return written.fail("xray_unavailable", false);
                 }
@@ -249,6 +280,27 @@ impl Delivering<'_> {
     /// Now, by the agent's clock: what both clocks differ by is no age.
     fn agent_time(&self) -> UnixMillis {
         self.page.head.now.plus(millis(self.received.elapsed()))
+    }
+}
+
+async fn write_all(
+    amp: &Amp,
+    items: Vec<Outgoing>,
+    deadline: Deadline,
+    tally: &mut Tally,
+) -> Result<(), WriteError> {
+    for Outgoing { request, may_be_stored } in items {
+        amp.write(request, may_be_stored, deadline, tally).await?;
+    }
+    Ok(())
+}
+
+/// Every sample, document or span of a delivery has one end. If not, Siphon is at fault, and someone should know.
+fn check_sum(sent: u64, ends: &[u64], tally: &mut Tally) {
+    let ended: u64 = ends.iter().sum();
+    if sent != ended {
+        error!(sent, ended, "a delivery does not add up; please report this");
+        tally.ledger_unbalanced.add("delivery", 1);
     }
 }
 

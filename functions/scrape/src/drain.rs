@@ -1,15 +1,15 @@
 //! Drains one agent: pull, write, acknowledge, until nothing is left, time is over, or something fails.
 
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
-use futures_util::future::join;
+use futures_util::{FutureExt, future::join};
 use siphon_core::{
     series::Ends,
     shard::Target,
-    wire::{Ack, BootId, LeaseId, Page, PullRequest, SamplingHead, Share},
+    wire::{Ack, BootId, LeaseId, Page, PullRequest, SamplingHead, Share, imbalances},
 };
 use tokio::sync::oneshot;
-use tracing::{Instrument, info_span, warn};
+use tracing::{Instrument, error, info_span, warn};
 
 use crate::{
     agent_client::{AgentClient, AgentError, random},
@@ -43,6 +43,13 @@ impl Drained {
         self.stopping |= other.stopping;
     }
 
+    /// A drain that did nothing.
+    pub(crate) fn failed(error: &AgentError) -> Self {
+        let mut drained = Self::default();
+        drained.fail(error);
+        drained
+    }
+
     /// Counts and logs that the agent can't be drained.
     pub(crate) fn fail(&mut self, error: &AgentError) {
         let (reason, error) = (error.reason(), describe(error));
@@ -51,7 +58,7 @@ impl Drained {
     }
 }
 
-/// Drains one agent. Whatever is wrong with it is counted and logged, and costs no other agent.
+/// Drains one agent. Whatever is wrong with it is counted and logged, and costs no other agent: not even a panic does.
 pub async fn drain(
     target: &Target,
     keyring: &Keyring,
@@ -60,53 +67,96 @@ pub async fn drain(
     deadlines: Deadlines,
 ) -> Drained {
     let span = info_span!("drain", task_arn = target.task_arn, address = %target.address);
-    async {
-        let mut keys = keyring.choice().await;
-        let (mut drained, pulled) = attempt(target, &mut keys, keyring, config, receivers, deadlines).await;
+    let once = async {
+        let mut session = match Session::new(target, keyring).await {
+            Ok(session) => session,
+            Err(error) => return Drained::failed(&error),
+        };
+        let (mut drained, pulled) = attempt(&mut session, keyring, config, receivers, deadlines).await;
         if let Err(error) = pulled {
             drained.fail(&error);
         }
         drained
-    }
-    .instrument(span)
-    .await
+    };
+    survive(once).instrument(span).await
 }
 
-/// Drains one agent, as far as it goes, and says what ended it. If the agent knows none of `keys`, they are replaced by
+/// What `drain` gives. Its data stays with the agent if it panics, and is tried again by the next one.
+pub(crate) async fn survive(drain: impl Future<Output = Drained>) -> Drained {
+    AssertUnwindSafe(drain).catch_unwind().await.unwrap_or_else(|_| {
+        error!("a drain panicked; the line before says where; please report this");
+        let mut drained = Drained::default();
+        drained.tally.agents_failed.add("panic", 1);
+        drained
+    })
+}
+
+/// What one attempt after another at the same agent has in common.
+pub(crate) struct Session<'a> {
+    puller: Puller<'a>,
+    ends: Ends,
+}
+
+/// Who pulls, and whom.
+struct Puller<'a> {
+    target: &'a Target,
+    keys: KeyChoice,
+    lease: LeaseId,
+    /// Between two attempts, too, nobody else is to pull.
+    keep_lease: bool,
+}
+
+impl<'a> Session<'a> {
+    /// For one attempt.
+    pub(crate) async fn new(target: &'a Target, keyring: &Keyring) -> Result<Self, AgentError> {
+        let (keys, lease) = (keyring.choice().await, LeaseId(random()?));
+        Ok(Self { puller: Puller { target, keys, lease, keep_lease: false }, ends: Ends::default() })
+    }
+
+    /// For as many as it takes until a task has ended that is told to stop. What its application exports when it stops
+    /// comes before its agent knows of the end: so all series are remembered from now on, here and nowhere else.
+    pub(crate) async fn of_last_drain(target: &'a Target, keyring: &Keyring) -> Result<Self, AgentError> {
+        let Self { puller, .. } = Self::new(target, keyring).await?;
+        Ok(Self { puller: Puller { keep_lease: true, ..puller }, ends: Ends::foreseen() })
+    }
+}
+
+/// Drains one agent, as far as it goes, and says what ended it. If the agent knows none of the keys, they are replaced by
 /// newer ones, where there are any.
 pub(crate) async fn attempt(
-    target: &Target,
-    keys: &mut KeyChoice,
+    session: &mut Session<'_>,
     keyring: &Keyring,
     config: &Config,
     receivers: &Receivers,
     deadlines: Deadlines,
 ) -> (Drained, Result<(), AgentError>) {
-    let (mut drained, pulled) = attempt_with(target, keys, config, receivers, deadlines).await;
+    let (mut drained, pulled) = attempt_with(session, config, receivers, deadlines).await;
     if !pulled.as_ref().is_err_and(AgentError::is_of_key) {
         return (drained, pulled);
     }
-    let Some(renewed) = keyring.renewed(keys, deadlines.writes).await else { return (drained, pulled) };
-    *keys = renewed;
-    let (more, pulled) = attempt_with(target, keys, config, receivers, deadlines).await;
+    let Some(renewed) = keyring.renewed(&session.puller.keys, deadlines.writes).await else {
+        return (drained, pulled);
+    };
+    session.puller.keys = renewed;
+    let (more, pulled) = attempt_with(session, config, receivers, deadlines).await;
     drained.merge(more);
     (drained, pulled)
 }
 
 async fn attempt_with(
-    target: &Target,
-    keys: &KeyChoice,
+    session: &mut Session<'_>,
     config: &Config,
     receivers: &Receivers,
     deadlines: Deadlines,
 ) -> (Drained, Result<(), AgentError>) {
+    let Session { puller, ends } = session;
     let mut drained = Drained::default();
     let (tell, told) = oneshot::channel();
     let sampling = async {
         let Ok((boot, head)) = told.await else { return Reasons::default() };
-        receivers.sampling.exchange(target, keys, boot, &head, deadlines.writes).await
+        receivers.sampling.exchange(puller.target, &puller.keys, boot, &head, deadlines.writes).await
     };
-    let pulling = rounds(target, keys, config, receivers, deadlines, &mut drained, tell);
+    let pulling = rounds(puller, ends, config, receivers, deadlines, &mut drained, tell);
     let (pulled, failed) = join(pulling, sampling).await;
     drained.tally.sampling_failed.merge(failed);
     (drained, pulled)
@@ -115,23 +165,23 @@ async fn attempt_with(
 /// Pulls until the agent is empty. What was done before an error is in `drained`. `tell` is told what the first page says
 /// of sampling, if anything.
 async fn rounds(
-    target: &Target,
-    keys: &KeyChoice,
+    puller: &Puller<'_>,
+    ends: &mut Ends,
     config: &Config,
     receivers: &Receivers,
     deadlines: Deadlines,
     drained: &mut Drained,
     tell: oneshot::Sender<(BootId, SamplingHead)>,
 ) -> Result<(), AgentError> {
-    let lease = LeaseId(random()?);
+    let Puller { target, ref keys, lease, keep_lease } = *puller;
     let mut agent = AgentClient::new(target, keys);
     let mut stuck = Stuck::default();
-    let mut ends = Ends::default();
     let mut tell = Some(tell);
     while deadlines.writes.left() > LEAST_ROUND {
         let task_arn = target.task_arn.clone();
         let lease_ms = u64::try_from(deadlines.writes.left().as_millis()).unwrap_or(u64::MAX);
-        let pull = PullRequest { task_arn, lease, lease_ms, max_bytes: config.page_max_bytes };
+        let max_bytes = config.page_max_bytes;
+        let pull = PullRequest { task_arn, lease, lease_ms, keep_lease, max_bytes };
         let page = agent.pull(&pull, deadlines.writes).await?;
         let is_first = drained.tally.pages == 0;
         drained.tally.pages += 1;
@@ -141,16 +191,19 @@ async fn rounds(
         if let (Some(tell), Some(sampling)) = (tell.take(), &page.head.sampling) {
             let _ = tell.send((page.head.boot, sampling.clone()));
         }
+        check_ledger(&page, &mut drained.tally);
         if page.records.is_empty() {
-            return Ok(()); // nothing to acknowledge; the agent keeps no lease for nothing
+            return Ok(()); // nothing to acknowledge
         }
 
-        let round = deliver(&page, config, receivers, deadlines.writes, is_first, stuck, &mut ends).await;
+        let round = deliver(&page, config, receivers, deadlines.writes, is_first, stuck, ends).await;
         stuck = round.stuck;
         drained.tally.merge(round.tally);
         drained.misconfigured |= round.misconfigured;
 
-        let ack = Ack { task_arn: pull.task_arn, lease, boot: page.head.boot, delivered: round.delivered };
+        let boot = page.head.boot;
+        let (delivered, exported) = (round.delivered, round.exported.counts());
+        let ack = Ack { task_arn: pull.task_arn, lease, keep_lease, boot, delivered, exported };
         if let Err(error) = agent.ack(&ack, deadlines.acks).await {
             let (reason, error) = (error.reason(), describe(&error));
             warn!(reason, error, "the ack did not arrive: this data will be written again");
@@ -164,10 +217,30 @@ async fn rounds(
     if drained.tally.pages == 0 { Err(AgentError::Timeout) } else { Ok(()) }
 }
 
+/// What an agent has accepted is acknowledged, dropped or buffered. If not, Siphon is at fault, and someone should know.
+fn check_ledger(page: &Page, tally: &mut Tally) {
+    for (kind, accepted, accounted) in imbalances(&page.head.counts) {
+        error!(kind, accepted, accounted, "the agent's ledger does not add up; please report this");
+        tally.ledger_unbalanced.add("agent", 1);
+    }
+}
+
 /// Whether another page is worth a pull: something is left in a share whose receiver works, and this page brought that
 /// share forward.
 fn goes_on(page: &Page, stuck: Stuck) -> bool {
     let open = || Share::ALL.into_iter().filter(|share| !stuck.is(*share));
     open().any(|share| page.head.share(share).remaining_records > 0)
         && open().any(|share| page.share(share).next().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_costs_one_agent_its_drain() {
+        let drained = survive(async { unreachable!("told to") }).await;
+        assert_eq!(drained.tally.agents_failed.get("panic"), 1);
+        assert!(!drained.misconfigured);
+    }
 }

@@ -68,8 +68,13 @@ impl Context {
     pub async fn new(config: Config, aws: &SdkConfig) -> Result<Self, StartError> {
         let https = clients::https().map_err(StartError::Certificates)?;
         let keyring = Keyring::open(&config, &https, aws).await?;
-        let amp =
-            Amp::new(https.clone(), config.prometheus_endpoint.clone(), config.remote_write_version, aws);
+        let amp = Amp::new(
+            https.clone(),
+            config.prometheus_endpoint.clone(),
+            config.remote_write_version,
+            config.amp_limits,
+            aws,
+        );
         let amp = amp.ok_or(StartError::Aws)?;
         let endpoint =
             |path: &str| clients::endpoint(aws, traces::SERVICE, config.xray_address.as_deref(), path);

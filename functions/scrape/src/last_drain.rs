@@ -10,7 +10,7 @@ use tracing::{Instrument, info, info_span};
 use crate::{
     agent_client::AgentError,
     deliver::Receivers,
-    drain::{Drained, LEAST_ROUND, attempt},
+    drain::{Drained, LEAST_ROUND, Session, attempt, survive},
     keys::Keyring,
     settings::Config,
     time::Deadlines,
@@ -40,28 +40,31 @@ pub async fn drain_last(
     let end = Deadlines::within(left);
     let mut total = Drained::default();
     let mut progress = Progress::default();
-    async {
-        let mut keys = keyring.choice().await;
+    let drains = async {
+        let mut session = match Session::of_last_drain(target, keyring).await {
+            Ok(session) => session,
+            Err(error) => return Drained::failed(&error),
+        };
         loop {
             let part = end.within_next(ROUND);
-            let (drained, pulled) = attempt(target, &mut keys, keyring, config, receivers, part).await;
+            let (drained, pulled) = attempt(&mut session, keyring, config, receivers, part).await;
             let next = progress.after(&drained, pulled.as_ref().err());
             total.merge(drained);
             match (next, pulled) {
-                (Next::Pull(pause), _) if end.writes.left() > pause + LEAST_ROUND => sleep(pause).await,
-                (Next::Gone, _) => return progress.report_gone(&mut total),
-                // Time is over. Whoever held the lease all along has drained the agent.
-                (Next::Pull(_), _) if progress.met => {
-                    return info!("the agent still runs; a later event goes on");
+                (Next::Pull(pause), _) if end.writes.left() > pause + LEAST_ROUND => {
+                    sleep(pause).await;
+                    continue;
                 }
-                (_, Err(error)) => return total.fail(&error),
-                (_, Ok(())) => return,
+                (Next::Gone, _) => progress.report_gone(&mut total),
+                // Time is over. Whoever held the lease all along has drained the agent.
+                (Next::Pull(_), _) if progress.met => info!("the agent still runs; a later event goes on"),
+                (_, Err(error)) => total.fail(&error),
+                (_, Ok(())) => {}
             }
+            return total;
         }
-    }
-    .instrument(span)
-    .await;
-    total
+    };
+    survive(drains).instrument(span).await
 }
 
 /// How far the drain has come.

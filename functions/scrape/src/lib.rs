@@ -20,6 +20,7 @@ pub mod deliver;
 pub mod drain;
 pub mod event;
 pub mod export;
+pub mod exported;
 pub mod handler;
 pub mod keys;
 pub mod last_drain;

@@ -27,6 +27,18 @@ impl Reasons {
         }
     }
 
+    /// Takes back what is counted elsewhere.
+    pub fn remove(&mut self, reason: &str, n: u64) {
+        if let Some(count) = self.0.get_mut(reason) {
+            *count = count.saturating_sub(n);
+        }
+    }
+
+    /// Reason and number.
+    pub fn iter(&self) -> impl Iterator<Item = (&Cow<'static, str>, u64)> {
+        self.0.iter().map(|(reason, n)| (reason, *n))
+    }
+
     /// The sum over all reasons.
     #[must_use]
     pub fn total(&self) -> u64 {
@@ -37,6 +49,35 @@ impl Reasons {
     #[must_use]
     pub fn get(&self, reason: &str) -> u64 {
         self.0.get(reason).copied().unwrap_or(0)
+    }
+}
+
+/// The metrics whose samples were refused, by reason. Only the first few are told apart: any number may be bad.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Culprits(BTreeMap<(String, String), u64>);
+
+/// Metrics told apart, of one drain.
+const MOST_CULPRITS: usize = 16;
+
+impl Culprits {
+    /// Counts samples of `metric` that were refused for `reason`.
+    pub fn add(&mut self, reason: &str, metric: &str, samples: u64) {
+        let key = (reason.to_owned(), metric.to_owned());
+        if samples > 0 && (self.0.len() < MOST_CULPRITS || self.0.contains_key(&key)) {
+            *self.0.entry(key).or_default() += samples;
+        }
+    }
+
+    /// Adds another's counts.
+    pub fn merge(&mut self, other: Self) {
+        for ((reason, metric), samples) in other.0 {
+            self.add(&reason, &metric, samples);
+        }
+    }
+
+    /// Reason, metric, samples.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+        self.0.iter().map(|((reason, metric), samples)| (reason.as_str(), metric.as_str(), *samples))
     }
 }
 
@@ -62,6 +103,8 @@ pub struct Tally {
     pub segments_renamed: u64,
     /// Samples that Prometheus refused for good, by status.
     pub samples_rejected: Reasons,
+    /// Of those, the metrics that are known.
+    pub culprits: Culprits,
     /// Documents that X-Ray refused for good, by code.
     pub segments_rejected: Reasons,
     /// Spans that X-Ray's OTLP endpoint refused for good, by status.
@@ -89,6 +132,9 @@ pub struct Tally {
     pub messages_skipped: Reasons,
     /// Tasks whose change of state asked for no drain, or whose agent had ended before it.
     pub tasks_skipped: Reasons,
+    /// Sums that do not hold: an agent's, over the records of a kind (`agent`), or this function's, over what became of a
+    /// delivery (`delivery`). One is a fault in Siphon.
+    pub ledger_unbalanced: Reasons,
     /// Milliseconds from a record's arrival in its agent to its being stored.
     pub freshness: Vec<u64>,
 }
@@ -105,6 +151,7 @@ impl Tally {
         self.segments_shortened += other.segments_shortened;
         self.segments_renamed += other.segments_renamed;
         self.samples_rejected.merge(other.samples_rejected);
+        self.culprits.merge(other.culprits);
         self.segments_rejected.merge(other.segments_rejected);
         self.spans_rejected.merge(other.spans_rejected);
         self.samples_dropped.merge(other.samples_dropped);
@@ -118,10 +165,11 @@ impl Tally {
         self.sampling_failed.merge(other.sampling_failed);
         self.messages_skipped.merge(other.messages_skipped);
         self.tasks_skipped.merge(other.tasks_skipped);
+        self.ledger_unbalanced.merge(other.ledger_unbalanced);
         self.freshness.extend(other.freshness);
     }
 
-    fn reasons(&self) -> [(&'static str, &'static str, &Reasons); 14] {
+    fn reasons(&self) -> [(&'static str, &'static str, &Reasons); 15] {
         [
             ("SamplesRejected", "samples_rejected", &self.samples_rejected),
             ("SegmentsRejected", "segments_rejected", &self.segments_rejected),
@@ -137,6 +185,7 @@ impl Tally {
             ("SamplingFailed", "sampling_failed", &self.sampling_failed),
             ("MessagesSkipped", "messages_skipped", &self.messages_skipped),
             ("TasksSkipped", "tasks_skipped", &self.tasks_skipped),
+            ("LedgerUnbalanced", "ledger_unbalanced", &self.ledger_unbalanced),
         ]
     }
 
@@ -161,6 +210,12 @@ impl Tally {
             if reasons.total() > 0 {
                 details.insert(detail.to_owned(), json!(reasons.0));
             }
+        }
+        let culprits: Vec<_> = self.culprits.iter().collect();
+        if !culprits.is_empty() {
+            let named =
+                |(reason, metric, samples)| json!({ "reason": reason, "metric": metric, "samples": samples });
+            details.insert("refused_metrics".to_owned(), culprits.into_iter().map(named).collect());
         }
         let millis = |name, value| Metric { name, unit: Unit::Milliseconds, value };
         metrics.extend(self.freshness(50).map(|value| millis("FreshnessP50", value)));

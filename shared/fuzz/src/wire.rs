@@ -87,7 +87,7 @@ pub(crate) fn page_seeds() -> Vec<(String, Vec<u8>)> {
 }
 
 fn seed_page(task: &[u8], payloads: &[(Kind, Vec<u8>)]) -> Page {
-    let share = ShareHead { cursor: Cursor(9), remaining_records: 3 };
+    let share = ShareHead { cursor: Cursor(9), remaining_records: 3, handed_out_before: Cursor(5) };
     let head = PageHead {
         version: "0.1.0".to_owned(),
         boot: BootId([7; 16]),

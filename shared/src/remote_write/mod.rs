@@ -16,6 +16,7 @@ mod histogram;
 mod pack;
 mod snappy;
 mod symbols;
+mod told;
 mod unpack;
 pub mod v1;
 pub mod v2;
@@ -25,6 +26,7 @@ mod written;
 
 pub use answer::{RetryAfter, Verdict, verdict};
 pub use pack::{Drop, Limits, MAX_BODY_BYTES, Packer, Request};
+pub use told::Told;
 pub use version::{HEADERS, Version};
 pub use weight::Weight;
 pub use written::Written;

@@ -15,7 +15,10 @@ const MAX_SERIES: usize = 10_000;
 /// The series of a source that is about to end, by their latest values. Their label sets are its own: it may see batches
 /// that came of different [`LabelSets`].
 #[derive(Debug, Default)]
-pub struct Ends(IndexMap<LabelSet, End, RandomState>);
+pub struct Ends {
+    series: IndexMap<LabelSet, End, RandomState>,
+    is_foreseen: bool,
+}
 
 /// What is to end.
 #[derive(Debug)]
@@ -34,17 +37,29 @@ struct Latest {
 }
 
 impl Ends {
+    /// Of a source that is known to end before it says so itself.
+    #[must_use]
+    pub fn foreseen() -> Self {
+        Self { is_foreseen: true, ..Self::default() }
+    }
+
+    /// Whether series are worth being seen before the source says that it ends.
+    #[must_use]
+    pub const fn is_foreseen(&self) -> bool {
+        self.is_foreseen
+    }
+
     /// Sees the series of `batch`. Its samples are brought in order of series.
     pub fn note(&mut self, batch: &mut Batch, sets: &LabelSets) {
         for series in batch.by_series() {
             let (Some(latest), Some(labels)) = (Latest::of(series), sets.get(series.id)) else { continue };
-            if let Some(known) = self.0.get_mut(labels) {
+            if let Some(known) = self.series.get_mut(labels) {
                 if known.latest.at <= latest.at {
                     known.latest = latest;
                 }
-            } else if self.0.len() < MAX_SERIES {
+            } else if self.series.len() < MAX_SERIES {
                 let metadata = sets.metadata(series.id).map(Arc::clone);
-                self.0.insert(labels.clone(), End { latest, metadata });
+                self.series.insert(labels.clone(), End { latest, metadata });
             }
         }
     }
@@ -56,7 +71,7 @@ impl Ends {
     /// its marker.
     pub fn markers(&mut self, sets: &mut LabelSets) -> Batch {
         let mut batch = Batch::default();
-        for (labels, End { latest, metadata }) in std::mem::take(&mut self.0) {
+        for (labels, End { latest, metadata }) in std::mem::take(&mut self.series) {
             let Latest { at, is_histogram, is_stale } = latest;
             let at = at.plus(1);
             let id = match metadata {

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::Kind;
+
 /// One counter of the agent since its start: what happened (`event`), to what (`kind`), and why (`reason`, or empty).
 /// Exported as `siphon_agent_<event>_total{kind="…",reason="…"}`. The `buffered_…` events are levels: they stand as they
 /// are now, and are exported without `_total`.
@@ -29,6 +31,13 @@ use serde::{Deserialize, Serialize};
 /// | `failed_scrapes` | `scrapes` | `refused`, `broken`, `timeout`, `status`, `encoding`, `too_large`, `budget` | scrapes without a text |
 /// | `refused_targets` | `scrapes` | `too_many`, `label` | containers whose labels ask for scrapes that can't be |
 /// | `refused_pulls` | `pull`, `ack`, `sampling` | a [`super::RefusalCode`] | pulls, acks and hand-overs refused |
+/// | one of [`EXPORTED`] | `metrics`, `traces`, or a record kind | | what became of acknowledged records, as the ack says |
+///
+/// Two sums hold at any moment, within one run of the agent:
+///
+/// - for each record kind: `accepted_records` = `acked_records` + `dropped_records` + `buffered_records`;
+/// - of what is acknowledged: every sample, document or span that its records became is in exactly one of `stored_…`,
+///   `refused_…`, `expired_…` and `dropped_…`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
     /// What happened.
@@ -38,11 +47,67 @@ pub struct Count {
     /// Why, or empty.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub reason: Cow<'static, str>,
+    /// The metric that a refused sample is of, where it is told, or empty.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub metric: Cow<'static, str>,
     /// How often since the agent's start, or how much now.
     pub value: u64,
 }
 
+/// The events that an ack tells: what became of the records that it acknowledges.
+///
+/// | event | kind | reason | counts |
+/// |---|---|---|---|
+/// | `stored_samples` | `metrics` | | samples that the receiver has |
+/// | `refused_samples` | `metrics` | the receiver's | samples that it refuses for good |
+/// | `expired_samples` | `metrics` | | samples that are too old for it and were not sent |
+/// | `dropped_samples` | `metrics` | the translation's, or a limit's | samples and points that were not sent |
+/// | `refused_records` | record kind | `unreadable` | records that can't be decoded |
+/// | `stored_segments`, `stored_spans` | `traces` | | documents, or spans, that X-Ray has |
+/// | `refused_segments`, `refused_spans` | `traces` | X-Ray's code or status | those that it refuses for good |
+/// | `dropped_spans` | `traces` | the translation's | spans that were not sent |
+pub const EXPORTED: [&str; 10] = [
+    "stored_samples",
+    "refused_samples",
+    "expired_samples",
+    "dropped_samples",
+    "refused_records",
+    "stored_segments",
+    "stored_spans",
+    "refused_segments",
+    "refused_spans",
+    "dropped_spans",
+];
+
+/// Record kinds whose sum doesn't hold (see [`Count`]): the kind, what was accepted, and what of that is accounted for.
+#[must_use]
+pub fn imbalances(counts: &[Count]) -> Vec<(&str, u64, u64)> {
+    let sum = |kind: &str, events: &[&str]| {
+        let of_kind =
+            counts.iter().filter(|count| count.kind == kind && events.contains(&count.event.as_ref()));
+        of_kind.map(|count| count.value).sum::<u64>()
+    };
+    let kinds = Kind::ALL.map(Kind::name).into_iter();
+    let sums = kinds.map(|kind| {
+        let accounted = sum(kind, &["acked_records", "dropped_records", "buffered_records"]);
+        (kind, sum(kind, &["accepted_records"]), accounted)
+    });
+    sums.filter(|(_, accepted, accounted)| accepted != accounted).collect()
+}
+
 impl Count {
+    /// Of an event, with a reason unless that is empty.
+    #[must_use]
+    pub fn new(
+        event: impl Into<Cow<'static, str>>,
+        kind: impl Into<Cow<'static, str>>,
+        reason: impl Into<Cow<'static, str>>,
+        value: u64,
+    ) -> Self {
+        let (event, kind, reason) = (event.into(), kind.into(), reason.into());
+        Self { event, kind, reason, metric: Cow::Borrowed(""), value }
+    }
+
     /// Whether it is a level, which goes down again.
     #[must_use]
     pub fn is_level(&self) -> bool {
@@ -54,5 +119,29 @@ impl Count {
     pub fn metric(&self) -> String {
         let suffix = if self.is_level() { "" } else { "_total" };
         format!("siphon_agent_{}{suffix}", self.event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_accepted_is_delivered_lost_or_buffered() {
+        let count =
+            |event: &'static str, reason: &'static str, value| Count::new(event, "ecs", reason, value);
+        let mut counts = vec![
+            count("accepted_records", "", 10),
+            count("acked_records", "", 5),
+            count("dropped_records", "spool_full", 2),
+            count("dropped_records", "too_large", 1),
+            count("buffered_records", "", 2),
+            count("handed_out_records", "", 99),
+            Count::new("accepted_records", "statsd", "", 3),
+            Count::new("acked_records", "statsd", "", 3),
+        ];
+        assert_eq!(imbalances(&counts), []);
+        counts.push(count("acked_records", "", 1));
+        assert_eq!(imbalances(&counts), [("ecs", 10, 11)]);
     }
 }

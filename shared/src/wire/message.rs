@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize, de};
 use sha2::{Digest, Sha256};
 
-use super::Share;
+use super::{Count, Share};
 
 /// Sixteen random bytes, as 32 hex digits in JSON.
 macro_rules! random_id {
@@ -121,22 +121,35 @@ pub struct PullRequest {
     pub lease: LeaseId,
     /// How long the lease should last. The puller must have stopped writing by then. The agent may grant less.
     pub lease_ms: u64,
+    /// Whether the lease lasts even if the page is empty.
+    #[serde(default)]
+    pub keep_lease: bool,
     /// Records are added to the page until the next one would pass this; one record is handed out in any case.
     pub max_bytes: u64,
 }
 
-/// Says what is delivered, and gives the lease back.
+/// Says what is delivered, and gives the lease back, as a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ack {
     /// The task that the puller believes it is talking to.
     pub task_arn: String,
     /// Whose lease ends. An ack of a lease that is not held any more still moves the cursors: what it says is true.
     pub lease: LeaseId,
+    /// Whether it lasts on instead, for as long as the pull said.
+    #[serde(default)]
+    pub keep_lease: bool,
     /// From the page's head.
     pub boot: BootId,
     /// All before these is delivered. A cursor behind the agent's changes nothing.
     pub delivered: Cursors,
+    /// What became of it: counts of [`super::EXPORTED`] events, at most [`MAX_EXPORTED`]. The agent adds them to its own,
+    /// which outlive the puller and are exported with the next pull.
+    #[serde(default)]
+    pub exported: Vec<Count>,
 }
+
+/// The most counts that an ack brings.
+pub const MAX_EXPORTED: usize = 48;
 
 /// Why the agent does not do what an authentic puller asks, or does not believe the puller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

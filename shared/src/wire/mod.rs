@@ -18,7 +18,8 @@
 //! - A signature covers the body's digest: an agent believes a request, or not, before it reads the body.
 //! - Metrics and traces are two [`Share`]s of the spool with a sequence and a [`Cursor`] each, so that an X-Ray outage
 //!   neither blocks metrics nor sends them twice.
-//! - A page without records takes no lease and needs no ack.
+//! - A page without records needs no ack, and takes no lease unless the puller keeps it: that of a stopping task does, so
+//!   that one puller alone sees its end.
 //! - What was not acknowledged is handed out again. An ack names the [`BootId`]: after a restart the sequences begin
 //!   anew, and an old ack must not drop new records.
 //! - A refusal is JSON, [`Refusal`], under the status that [`RefusalCode::status`] gives.
@@ -34,9 +35,10 @@ pub mod signature;
 
 pub use frame::{FRAME_HEADER_BYTES, FrameHeader, Kind, Record, Share};
 pub use keys::Keys;
-pub use ledger::Count;
+pub use ledger::{Count, EXPORTED, imbalances};
 pub use message::{
-    Ack, BootId, Cursor, Cursors, LeaseId, ParseIdError, PullRequest, Refusal, RefusalCode, RulesDigest,
+    Ack, BootId, Cursor, Cursors, LeaseId, MAX_EXPORTED, ParseIdError, PullRequest, Refusal, RefusalCode,
+    RulesDigest,
 };
 pub use page::{MAX_PAGE_BYTES, Page, PageError, PageHead, ShareHead, start_page};
 pub use reading::{Reading, ReadingError};

@@ -59,6 +59,9 @@ pub struct ShareHead {
     pub cursor: Cursor,
     /// Records that did not fit into this page.
     pub remaining_records: u64,
+    /// What comes before this was handed out before, by an earlier page: it may be delivered already.
+    #[serde(default)]
+    pub handed_out_before: Cursor,
 }
 
 /// What one pull hands out: the agent's head, the latest answer of `/task`, and records, each share in its order.
@@ -211,14 +214,9 @@ mod tests {
             now: UnixMillis(1_700_000_000_000),
             container: "c-1".into(),
             stopping: false,
-            metrics: ShareHead { cursor: Cursor(2), remaining_records: 0 },
-            traces: ShareHead { cursor: Cursor(1), remaining_records: 9 },
-            counts: vec![Count {
-                event: "dropped_records".into(),
-                kind: "otlp_traces".into(),
-                reason: "spool_full".into(),
-                value: 3,
-            }],
+            metrics: ShareHead { cursor: Cursor(2), ..ShareHead::default() },
+            traces: ShareHead { cursor: Cursor(1), remaining_records: 9, handed_out_before: Cursor(1) },
+            counts: vec![Count::new("dropped_records", "otlp_traces", "spool_full", 3)],
             sampling: None,
         }
     }

@@ -1,5 +1,6 @@
 //! Writes to Amazon Managed Prometheus: remote write, signed, until it is stored, refused, or time is over.
 
+mod refused;
 mod repack;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,10 +13,11 @@ use tracing::{info, warn};
 
 use crate::{
     clients::HttpsClient,
-    post::{Answer, Judged, Outcome, PostError, Poster},
+    post::{Answer, Outcome, PostError, Poster},
     report::Tally,
     time::Deadline,
 };
+use refused::Refusals;
 use repack::Repacked;
 
 /// Amazon Managed Prometheus, as signatures name it.
@@ -50,6 +52,7 @@ impl From<PostError> for WriteError {
 pub struct Amp {
     poster: Poster,
     version: Version,
+    stores_in_part: bool,
     /// The receiver has shown that it knows no version but 1.0.
     knows_only_v1: AtomicBool,
 }
@@ -63,13 +66,19 @@ struct Part {
 
 impl Amp {
     /// Sends to `endpoint` with the region and credentials of `aws`; `None` if `aws` lacks either. `version` is the best
-    /// that the receiver may know. The status alone decides: the specification of remote write forbids to go by an
-    /// answer's text.
+    /// that the receiver may know. Of a request that it refuses, a receiver that `stores_in_part` stores the good samples.
+    /// The status alone decides on a retry: the specification of remote write forbids to go by an answer's text.
     #[must_use]
-    pub fn new(client: HttpsClient, endpoint: Uri, version: Version, aws: &SdkConfig) -> Option<Self> {
+    pub fn new(
+        client: HttpsClient,
+        endpoint: Uri,
+        version: Version,
+        stores_in_part: bool,
+        aws: &SdkConfig,
+    ) -> Option<Self> {
         let judge = |answer: &Answer| verdict(answer.status().as_u16(), answer.retry_after());
         let poster = Poster::new(client, endpoint, SERVICE, judge, aws)?;
-        Some(Self { poster, version, knows_only_v1: AtomicBool::new(false) })
+        Some(Self { poster, version, stores_in_part, knows_only_v1: AtomicBool::new(false) })
     }
 
     /// The version that requests are best made in.
@@ -78,18 +87,21 @@ impl Amp {
         if self.knows_only_v1.load(Ordering::Relaxed) { Version::V1 } else { self.version }
     }
 
-    /// Writes one request, in parts if the receiver finds it too large, in version 1.0 if it knows no other. Counts what
-    /// is stored and what is refused for good.
+    /// Writes one request, in parts if the receiver finds it too large or something in it bad, in version 1.0 if it knows
+    /// no other. Counts what is stored and what is refused for good. `may_be_stored` says that it may have been written
+    /// before.
     ///
     /// # Errors
     /// [`WriteError`]: part of it may be stored, but all of it stays with the agent.
     pub async fn write(
         &self,
         request: Request,
+        may_be_stored: bool,
         deadline: Deadline,
         tally: &mut Tally,
     ) -> Result<(), WriteError> {
-        let mut parts = vec![Part { request, may_be_stored: false }];
+        let mut parts = vec![Part { request, may_be_stored }];
+        let mut refusals = Refusals::default();
         while let Some(mut part) = parts.pop() {
             if part.request.version == Version::V2 && self.version() == Version::V1 {
                 replace(part, repack::as_v1, "unreadable", &mut parts, tally);
@@ -113,7 +125,10 @@ impl Amp {
                     parts.push(Part { may_be_stored: true, ..part });
                 }
                 Outcome::Stored => stored(&part, written, tally),
-                Outcome::Rejected => rejected(&part, written, &judged, tally),
+                Outcome::Rejected => {
+                    let halves = refusals.take(part, &judged.answer, self.stores_in_part, tally);
+                    parts.extend(halves.into_iter().rev()); // the first is popped first
+                }
                 Outcome::Split => replace(part, repack::halves, "413", &mut parts, tally),
             }
         }
@@ -143,7 +158,9 @@ fn replace(
     let again = requests.into_iter().map(|request| Part { request, may_be_stored });
     parts.extend(again.rev()); // the first is popped first
     for drop in dropped {
-        tally.samples_dropped.add(drop.reason, drop.samples);
+        let Tally { samples_dropped, exemplars_dropped, .. } = tally;
+        (if drop.is_exemplars() { exemplars_dropped } else { samples_dropped })
+            .add(drop.reason, drop.samples);
     }
 }
 
@@ -156,19 +173,6 @@ fn stored(part: &Part, written: Option<Written>, tally: &mut Tally) {
     }
     tally.samples += stored;
     tally.samples_rejected.add("not_written", samples - stored);
-}
-
-/// Counts and logs what is refused for good: all of the request, but for what the receiver says that it has written.
-/// After an attempt that may have been stored, it may only be saying that it knows these samples.
-fn rejected(part: &Part, written: Option<Written>, Judged { answer, .. }: &Judged, tally: &mut Tally) {
-    let (samples, stored) = samples_of(part, written);
-    let stored = stored.unwrap_or(0);
-    let reason =
-        format!("{}{}", answer.status().as_str(), if part.may_be_stored { "_or_stored" } else { "" });
-    let refused = samples - stored;
-    warn!(reason, samples = refused, stored, text = answer.text(), "Prometheus refused samples for good");
-    tally.samples += stored;
-    tally.samples_rejected.add(reason, refused);
 }
 
 /// The samples of a part, and how many of them are written, if the receiver says so.

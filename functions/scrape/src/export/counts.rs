@@ -28,7 +28,8 @@ fn metadata(count: &Count) -> Metadata {
 
 fn labels(count: &Count, task: &[(String, String)]) -> LabelSet {
     let name = count.metric();
-    let own = [(NAME, name.as_str()), ("kind", &count.kind), ("reason", &count.reason)];
+    let own =
+        [(NAME, name.as_str()), ("kind", &count.kind), ("reason", &count.reason), ("metric", &count.metric)];
     let task = task.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     own.into_iter().chain(task).collect()
 }

@@ -1,15 +1,18 @@
 //! The metrics share -> remote-write requests.
+//!
+//! What a page repeats goes out in the same groups as the first time, apart from what is new with each page (the agent's
+//! counters, markers): then a receiver that has it knows it.
 
 use siphon_core::{
     amp::{Limiter, Loss},
     ecs,
     prometheus::{self, ScrapeTranslator, Translation},
-    remote_write::{Limits, Packer, Request, Version, Weight},
+    remote_write::{Limits, Packer, Version, Weight},
     series::{Batch, Ends, LabelSets},
     wire::{Kind, Reading, Record, Share},
 };
 
-use super::{BadRecord, Completes, Delivery, Export, counts};
+use super::{BadRecord, Completes, Delivery, Export, Outgoing, counts};
 use crate::report::Reasons;
 
 /// See [`Export::metrics`].
@@ -20,16 +23,17 @@ pub(super) fn deliveries<'a>(
     limits: Limits,
     version: Version,
     ends: &'a mut Ends,
-) -> impl Iterator<Item = Delivery<Request>> {
+) -> impl Iterator<Item = Delivery<Outgoing>> {
     let head = &export.page.head;
     let is_end = head.stopping && head.metrics.remaining_records == 0;
-    let mut records = export.page.share(Share::Metrics);
+    let mut has_counts = counts && !export.page.records.is_empty();
+    let mut records = export.page.share(Share::Metrics).peekable();
+    let is_repeat = records.peek().is_some_and(|record| record.sequence < head.metrics.handed_out_before.0);
     let mut translators = Translators::new(export, limiter, ends);
     let mut packer = Packer::new(&limits, version);
-    let has_counts = counts && !export.page.records.is_empty();
-    let mut waiting = has_counts.then(|| translators.counts(export));
+    let mut waiting = None;
     std::iter::from_fn(move || {
-        let mut group = Group::default();
+        let mut group = Group { is_repeat, ..Group::default() };
         while let Some(translated) =
             waiting.take().or_else(|| records.next().map(|record| translators.translate(record)))
         {
@@ -38,8 +42,13 @@ pub(super) fn deliveries<'a>(
                 break;
             }
         }
-        if is_end && waiting.is_none() {
-            group.end(translators.end());
+        if waiting.is_none() {
+            if std::mem::take(&mut has_counts) {
+                group.add(translators.counts(export));
+            }
+            if is_end {
+                group.add(translators.end());
+            }
         }
         group.close(&mut packer, &translators.sets)
     })
@@ -59,14 +68,14 @@ struct Translators<'a> {
     scrapes: ScrapeTranslator<'a>,
     limiter: Option<Limiter>,
     sets: LabelSets,
-    /// Only of a stopping agent: series are not worth remembering before.
+    /// Only of a stopping agent, or where its end is foreseen: series are not worth remembering before.
     ends: Option<&'a mut Ends>,
 }
 
 impl<'a> Translators<'a> {
     fn new(export: &'a Export<'_>, limiter: Option<Limiter>, ends: &'a mut Ends) -> Self {
         Self {
-            ends: export.page.head.stopping.then_some(ends),
+            ends: (export.page.head.stopping || ends.is_foreseen()).then_some(ends),
             ecs: ecs::Translator::new(&export.options.ecs),
             otlp: prometheus::Translator::new(&export.options.prometheus, export.identity.as_ref()),
             scrapes: ScrapeTranslator::new(&export.options.prometheus, export.identity.as_ref()),
@@ -82,8 +91,10 @@ impl<'a> Translators<'a> {
     }
 
     /// Markers for all series that were sent in this drain.
-    fn end(&mut self) -> Batch {
-        self.ends.as_mut().map(|ends| ends.markers(&mut self.sets)).unwrap_or_default()
+    fn end(&mut self) -> Translated {
+        let batch: Batch = self.ends.as_mut().map(|ends| ends.markers(&mut self.sets)).unwrap_or_default();
+        let completes = Completes { samples: batch.samples() as u64, ..Completes::default() };
+        Translated { batch, completes }
     }
 
     fn translate(&mut self, record: &'a Record) -> Translated {
@@ -92,12 +103,14 @@ impl<'a> Translators<'a> {
             completes.bad.push(BadRecord::new(record, error.as_ref()));
             Batch::default()
         });
+        completes.samples = completes.dropped.total();
         self.admitted(Translated { batch, completes })
     }
 
     /// What the receiver takes of it; its series are remembered.
     fn admitted(&mut self, mut translated: Translated) -> Translated {
         let Translated { batch, completes } = &mut translated;
+        completes.samples += batch.samples() as u64;
         if let Some(limiter) = &mut self.limiter {
             let losses = limiter.apply(batch, &mut self.sets);
             count(losses.dropped, &mut completes.dropped);
@@ -148,6 +161,10 @@ struct Group {
     completes: Completes,
     batch: Batch,
     weight: Weight,
+    /// The records were handed out before.
+    is_repeat: bool,
+    /// What goes with the last ones, and is new.
+    added: Batch,
 }
 
 impl Group {
@@ -164,20 +181,29 @@ impl Group {
         None
     }
 
-    /// Ends series. The markers go under the cursor of the last records, whatever the limits: an agent that is drained ends,
-    /// and nobody comes back for them.
-    fn end(&mut self, markers: Batch) {
-        self.batch.append(markers);
+    /// Adds what no record holds. It goes under the cursor of the last records, whatever the limits: an agent that is
+    /// drained ends, and nobody comes back for it.
+    fn add(&mut self, added: Translated) {
+        self.added.append(added.batch);
+        self.completes.extend(added.completes);
     }
 
     /// `None` if there is nothing in it, not even a record.
-    fn close(mut self, packer: &mut Packer, sets: &LabelSets) -> Option<Delivery<Request>> {
-        if self.batch.samples() == 0 && self.completes.through.is_none() {
+    fn close(mut self, packer: &mut Packer, sets: &LabelSets) -> Option<Delivery<Outgoing>> {
+        if !self.is_repeat {
+            self.batch.append(std::mem::take(&mut self.added));
+        }
+        if self.batch.samples() + self.added.samples() == 0 && self.completes.through.is_none() {
             return None;
         }
-        let (items, drops) = packer.requests(&mut self.batch, sets);
-        for drop in drops {
-            self.completes.dropped.add(drop.reason, drop.samples);
+        let mut items = Vec::new();
+        for (batch, may_be_stored) in [(&mut self.batch, self.is_repeat), (&mut self.added, false)] {
+            let (requests, drops) = packer.requests(batch, sets);
+            items.extend(requests.into_iter().map(|request| Outgoing { request, may_be_stored }));
+            for drop in drops {
+                let Completes { dropped, exemplars, .. } = &mut self.completes;
+                (if drop.is_exemplars() { exemplars } else { dropped }).add(drop.reason, drop.samples);
+            }
         }
         Some(Delivery { items, completes: self.completes })
     }
@@ -188,7 +214,7 @@ mod tests {
     use bytes::Bytes;
     use siphon_core::{
         units::UnixMillis,
-        wire::{BootId, Cursor, Page, PageHead, ShareHead},
+        wire::{BootId, Count, Cursor, Page, PageHead, ShareHead},
     };
 
     use super::*;
@@ -221,7 +247,7 @@ mod tests {
     fn delivered(page: &Page, limits: Limits) -> Vec<(Option<Cursor>, Vec<usize>)> {
         let options = Translation::default();
         let export = Export::new(page, &options);
-        let samples = |d: Delivery<Request>| d.items.iter().map(|request| request.samples).collect();
+        let samples = |d: Delivery<Outgoing>| d.items.iter().map(|item| item.request.samples).collect();
         let mut ends = Ends::default();
         export
             .metrics(None, true, limits, Version::V1, &mut ends)
@@ -268,6 +294,30 @@ mod tests {
         last.head.metrics.remaining_records = 1;
         assert_eq!(delivered(&last, limits(100)), [(through(13), vec![24])], "more is to come");
         assert_eq!(delivered(&page(3), limits(100)), [(through(13), vec![24])], "it goes on");
+    }
+
+    #[test]
+    fn what_is_repeated_goes_apart_from_what_is_new() {
+        let through = |n| Some(Cursor(n));
+        let mut again = page(3);
+        again.head.stopping = true;
+        again.head.counts = vec![Count::new("accepted_records", "ecs", "", 3)];
+        again.head.metrics.handed_out_before = Cursor(13);
+        let options = Translation::default();
+        let export = Export::new(&again, &options);
+        let mut ends = Ends::default();
+        let limits = Limits { samples: 17, ..Limits::default() };
+        let sent: Vec<_> = export.metrics(None, true, limits, Version::V1, &mut ends).collect();
+        let items = |d: &Delivery<Outgoing>| -> Vec<(usize, bool)> {
+            d.items.iter().map(|item| (item.request.samples, item.may_be_stored)).collect()
+        };
+        assert_eq!((sent[0].completes.through, items(&sent[0])), (through(12), vec![(16, true)]));
+        let end = "the last record's, then its counter and the markers of nine series";
+        assert_eq!(
+            (sent[1].completes.through, items(&sent[1])),
+            (through(13), vec![(8, true), (10, false)]),
+            "{end}"
+        );
     }
 
     #[test]

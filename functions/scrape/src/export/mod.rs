@@ -33,6 +33,15 @@ pub struct Delivery<T> {
     pub completes: Completes,
 }
 
+/// A request on its way to Prometheus.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// The request.
+    pub request: Request,
+    /// An earlier page had its records, so that it may have been written before.
+    pub may_be_stored: bool,
+}
+
 /// Traces for an OTLP endpoint, or for PutTraceSegments.
 #[derive(Debug)]
 pub enum SpansOrSegments {
@@ -49,6 +58,8 @@ pub struct Completes {
     pub through: Option<Cursor>,
     /// When they arrived in the agent.
     pub arrived: Vec<UnixMillis>,
+    /// Samples that they became, and points that became none: what is dropped is part of it.
+    pub samples: u64,
     /// What they lost in translation, by reason.
     pub dropped: Reasons,
     /// Samples of them that went out with less than they had, by reason.
@@ -80,6 +91,7 @@ impl Completes {
     fn extend(&mut self, later: Self) {
         self.through = later.through.or(self.through);
         self.arrived.extend(later.arrived);
+        self.samples += later.samples;
         self.dropped.merge(later.dropped);
         self.trimmed.merge(later.trimmed);
         self.exemplars.merge(later.exemplars);
@@ -139,7 +151,7 @@ impl<'a> Export<'a> {
         limits: Limits,
         version: Version,
         ends: &'b mut Ends,
-    ) -> impl Iterator<Item = Delivery<Request>> {
+    ) -> impl Iterator<Item = Delivery<Outgoing>> {
         metrics::deliveries(self, limiter, counts, limits, version, ends)
     }
 

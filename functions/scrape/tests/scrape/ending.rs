@@ -17,7 +17,7 @@ use super::world::{ENOUGH, SHORT, World, agent::Manner, prometheus::Reply, secon
 const EACH: usize = 8;
 
 /// Of each series of this metric the latest time of a sample, and the times of its markers.
-fn ends(world: &World, metric: &str) -> Vec<(i64, Vec<i64>)> {
+pub(crate) fn ends(world: &World, metric: &str) -> Vec<(i64, Vec<i64>)> {
     world.prometheus.edit(|state| {
         let mut latest = BTreeMap::new();
         for (labels, at) in state.samples.keys().filter(|(l, _)| l.contains(&format!("__name__=\"{metric}")))
@@ -36,7 +36,7 @@ fn all_markers(world: &World) -> usize {
 }
 
 /// One point of a gauge.
-fn gauge(name: &str, at: UnixMillis) -> Vec<u8> {
+pub(crate) fn gauge(name: &str, at: UnixMillis) -> Vec<u8> {
     let point = NumberPoint {
         time_unix_nano: u64::try_from(at.0).unwrap() * 1_000_000,
         value: Some(NumberValue::Double(1.0)),
@@ -58,12 +58,7 @@ async fn a_stopping_task_ends_all_series_of_its_last_drain() {
     world.agent.record(Kind::OtlpMetrics, at, gauge("last_page", at.plus(2000)));
     world.agent.edit(|state| {
         (state.stopping, state.page_records) = (true, Some(3));
-        state.counts = vec![Count {
-            event: "dropped_records".into(),
-            kind: "ecs".into(),
-            reason: "spool_full".into(),
-            value: 1,
-        }];
+        state.counts = vec![Count::new("dropped_records", "ecs", "spool_full", 1)];
     });
     let tally = world.scrape(ENOUGH).await.tally;
     assert_eq!((tally.pages, world.agent.acked()), (2, (6, 0)));

@@ -1,12 +1,18 @@
 //! The last drain of a task, by the event that it is told to stop.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
-use siphon_core::wire::RefusalCode;
+use siphon_core::wire::{Kind, RefusalCode};
 use siphon_scrape::task_event::TaskStateChange;
 
-use super::world::{ENOUGH, SHORT, World, agent::Manner};
+use super::{
+    ending::{ends, gauge},
+    world::{ENOUGH, SHORT, World, agent::Manner, seconds_ago},
+};
 
 /// Series of one reading under the default filter.
 const EACH: usize = 8;
@@ -61,6 +67,49 @@ async fn an_agent_is_pulled_until_it_has_stopped_and_ended() {
         longest <= Some(30_000),
         "{longest:?}: a dead function's lease must not outlast the agent's grace by far"
     );
+}
+
+#[tokio::test]
+async fn what_the_application_said_before_its_agent_knew_of_the_end_is_ended_too() {
+    let world = World::new().await;
+    let change = stopping(&world);
+    let exported = seconds_ago(1);
+    let task = async {
+        world.agent.record(Kind::OtlpMetrics, exported, gauge("orders", exported));
+        until_acked(&world, (1, 0)).await;
+        world.agent.edit(|state| state.stopping = true);
+        world.agent.readings(1, 0);
+        until_acked(&world, (2, 0)).await;
+        world.agent.end();
+    };
+    let (_, ()) = tokio::join!(world.scrape_last(&change, ENOUGH), task);
+    assert_eq!(ends(&world, "orders"), [(exported.0, vec![exported.0 + 1])]);
+}
+
+#[tokio::test]
+async fn of_several_drains_of_a_task_one_works_and_the_others_wait() {
+    let world = World::new().await;
+    let change = stopping(&world);
+    world.agent.readings(1, 20);
+    let task = async {
+        until_acked(&world, (1, 0)).await;
+        for spans in 1..=3 {
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            world.agent.spans(&[spans]);
+        }
+        until_acked(&world, (1, 3)).await;
+        let leases: BTreeSet<_> =
+            world.agent.edit(|state| state.acks_of.iter().map(|lease| lease.0).collect());
+        assert_eq!(leases.len(), 1, "all by the same drain");
+        world.agent.edit(|state| state.stopping = true);
+        world.agent.readings(1, 0);
+        until_acked(&world, (2, 3)).await;
+        world.agent.end();
+    };
+    let drain = || world.scrape_last(&change, ENOUGH);
+    let (one, other, ()) = tokio::join!(drain(), drain(), task);
+    assert_eq!(one.tally.records + other.tally.records, 5);
+    assert_eq!(one.tally.agents_failed.total() + other.tally.agents_failed.total(), 0);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 
 mod draining;
 mod ending;
+mod isolation;
 mod keys;
 mod last_drain;
 mod limits;

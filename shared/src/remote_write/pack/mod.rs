@@ -49,6 +49,17 @@ pub struct Drop {
     pub samples: u64,
 }
 
+/// The reason of exemplars that pass the limit with their labels.
+const EXEMPLAR_TOO_LARGE: &str = "exemplar_too_large";
+
+impl Drop {
+    /// Whether it is exemplars that were left out.
+    #[must_use]
+    pub fn is_exemplars(&self) -> bool {
+        self.reason == EXEMPLAR_TOO_LARGE
+    }
+}
+
 /// Packs series into requests of one version, as many as fit into each. Keeps its buffers from call to call.
 pub struct Packer {
     v1: v1::Writer,

@@ -2,7 +2,7 @@
 //! two of them. Its labels are encoded already. All goes into the block as it comes.
 
 use super::{
-    Out,
+    EXEMPLAR_TOO_LARGE, Out,
     item::{put_example, put_histogram, put_sample},
 };
 use crate::{
@@ -89,7 +89,7 @@ impl Writer {
             self.push(fields, piece, out);
             piece = Piece { start: piece.end, end: item.end, samples };
             if !fits_alone(piece, out) {
-                out.drop(if item.is_sample { "too_large" } else { "exemplar_too_large" }, 1);
+                out.drop(if item.is_sample { "too_large" } else { EXEMPLAR_TOO_LARGE }, 1);
                 piece = Piece { start: item.end, end: item.end, samples: 0 };
             }
         }

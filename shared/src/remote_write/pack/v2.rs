@@ -3,7 +3,7 @@
 //! The table comes first in a request and grows with the series behind it, so both are held until the request is full.
 
 use super::{
-    Out,
+    EXEMPLAR_TOO_LARGE, Out,
     item::{put_example, put_histogram, put_sample},
 };
 use crate::{
@@ -79,7 +79,7 @@ impl<'a, 'o> Writer<'a, 'o> {
             self.out.drop("too_large", part.values.len());
         } else {
             let (kept, dropped) = part.exemplars.split_at(part.exemplars.len() / 2);
-            self.out.drop("exemplar_too_large", dropped.len());
+            self.out.drop(EXEMPLAR_TOO_LARGE, dropped.len());
             self.add(Part { exemplars: kept, ..part });
         }
     }

@@ -58,8 +58,14 @@ pub(crate) struct State {
     pub(crate) handovers: Vec<serde_json::Value>,
     /// What is acknowledged.
     pub(crate) acked: Cursors,
+    /// What was handed out.
+    handed_out: Cursors,
+    /// What the acks say became of the records.
+    pub(crate) exported: Vec<Count>,
     pub(crate) pulls: Vec<PullRequest>,
     pub(crate) acks: usize,
+    /// Whose they were.
+    pub(crate) acks_of: Vec<LeaseId>,
     /// Its key, hex, if that is not [`KEY`].
     pub(crate) key: Option<&'static str>,
     /// Requests that were signed with another one.
@@ -227,16 +233,25 @@ impl State {
         if self.lease.is_some_and(|held| held != pull.lease) {
             return refusal(RefusalCode::Leased);
         }
-        let waiting = |record: &&Record| record.sequence >= self.acked.get(record.kind.share()).0;
+        // What was handed out is repeated as it was.
+        let waiting = |record: &&Record| {
+            let share = record.kind.share();
+            let (acked, handed_out) = (self.acked.get(share).0, self.handed_out.get(share).0);
+            record.sequence >= acked && (acked >= handed_out || record.sequence < handed_out)
+        };
         let most = self.page_records.unwrap_or(usize::MAX);
         let records: Vec<_> = self.records.iter().filter(waiting).take(most).cloned().collect();
-        self.lease = (!records.is_empty()).then_some(pull.lease);
+        self.lease = (!records.is_empty() || pull.keep_lease).then_some(pull.lease);
         let share = |share: Share| {
             let of_share = |record: &&Record| record.kind.share() == share;
             let cursor =
                 records.iter().rfind(of_share).map_or(self.acked.get(share), |r| Cursor(r.sequence + 1));
             let remaining = self.records.iter().filter(of_share).filter(|r| r.sequence >= cursor.0).count();
-            ShareHead { cursor, remaining_records: remaining as u64 }
+            ShareHead {
+                cursor,
+                remaining_records: remaining as u64,
+                handed_out_before: self.handed_out.get(share),
+            }
         };
         let head = PageHead {
             version: "test".to_owned(),
@@ -249,6 +264,10 @@ impl State {
             counts: self.counts.clone(),
             sampling: self.sampling.clone(),
         };
+        for share in Share::ALL {
+            let cursor = self.handed_out.get_mut(share);
+            *cursor = (*cursor).max(head.share(share).cursor);
+        }
         (200, Page { head, task: task_json(&self.task_arn).into(), records }.encode().unwrap())
     }
 
@@ -266,8 +285,10 @@ impl State {
             let cursor = self.acked.get_mut(share);
             *cursor = (*cursor).max(ack.delivered.get(share));
         }
+        self.exported.extend(ack.exported.iter().cloned());
         self.acks += 1;
-        self.lease = None;
+        self.acks_of.push(ack.lease);
+        self.lease = self.lease.filter(|_| ack.keep_lease);
         (204, Vec::new())
     }
 }

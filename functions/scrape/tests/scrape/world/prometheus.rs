@@ -33,8 +33,19 @@ pub(crate) enum Reply {
     Silence,
 }
 
+/// What it keeps of a request with a sample that it refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// Nothing, as Prometheus.
+    Nothing,
+    /// The good samples, as Amazon Managed Prometheus.
+    Good,
+}
+
 #[derive(Default)]
 pub(crate) struct State {
+    /// If there, it refuses series with a label value `poison`, and samples that are older than the newest of their series.
+    pub(crate) strict: Option<Keeps>,
     /// For the next requests; the last one for all after it.
     pub(crate) replies: VecDeque<Reply>,
     /// Requests wait up to so long before they are looked at.
@@ -114,16 +125,52 @@ impl State {
             {
                 return Some(answer(413, "received message larger than max"));
             }
-            Reply::Store | Reply::StoreAndReset | Reply::AtMost(_) => self.store(&message.timeseries),
+            Reply::Store | Reply::StoreAndReset | Reply::AtMost(_) => {}
+        }
+        match self.strict {
+            Some(keeps) => {
+                let answer = self.judge(&message.timeseries, keeps);
+                return Some(if reply == Reply::StoreAndReset { reset() } else { answer });
+            }
+            None => self.store(&message.timeseries),
         }
         Some(if reply == Reply::StoreAndReset { reset() } else { answer(200, "") })
     }
 
+    /// Stores what is good, as far as it keeps that; 400 if not all is.
+    fn judge(&mut self, series: &[TimeSeries], keeps: Keeps) -> Answer {
+        let (mut good, mut problem) = (Vec::new(), None);
+        for one in series {
+            if one.labels.iter().any(|label| label.value == "poison") {
+                problem = problem.or(Some("label value too bad"));
+                continue;
+            }
+            let newest =
+                self.samples.keys().filter(|(labels, _)| *labels == text(one)).map(|(_, at)| *at).max();
+            let (known, new): (Vec<_>, Vec<_>) = one
+                .samples
+                .iter()
+                .cloned()
+                .partition(|sample| newest.is_some_and(|newest| sample.timestamp < newest));
+            if !known.is_empty() {
+                problem = problem.or(Some("out of order sample"));
+            }
+            // The same sample again is taken without a word, and not stored.
+            let new = new
+                .into_iter()
+                .filter(|sample| newest.is_none_or(|newest| sample.timestamp > newest))
+                .collect();
+            good.push(TimeSeries { samples: new, ..one.clone() });
+        }
+        if problem.is_none() || keeps == Keeps::Good {
+            self.store(&good);
+        }
+        problem.map_or_else(|| answer(200, ""), |problem| answer(400, problem))
+    }
+
     fn store(&mut self, series: &[TimeSeries]) {
         for one in series {
-            let labels: Vec<_> = one.labels.iter().map(|l| format!("{}={:?}", l.name, l.value)).collect();
-            assert!(labels.is_sorted());
-            let labels = labels.join(",");
+            let labels = text(one);
             for sample in &one.samples {
                 *self.samples.entry((labels.clone(), sample.timestamp)).or_default() += 1;
                 if sample.value.to_bits() == STALE.to_bits() {
@@ -132,4 +179,10 @@ impl State {
             }
         }
     }
+}
+
+fn text(series: &TimeSeries) -> String {
+    let labels: Vec<_> = series.labels.iter().map(|l| format!("{}={:?}", l.name, l.value)).collect();
+    assert!(labels.is_sorted());
+    labels.join(",")
 }
