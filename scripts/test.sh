@@ -197,7 +197,7 @@ check_template() {
     RUSTUP_DIST_SERVER=http://127.0.0.1:9 CARGO_NET_OFFLINE=true \
         sam build --parameter-overrides "Architecture=$architecture"
     local function
-    for function in EnumerateFunction ScrapeFunction; do
+    for function in EnumerateFunction ScrapeFunction DrainFunction; do
         test -x ".aws-sam/build/$function/bootstrap" || die "sam build made no program for $function"
     done
 }

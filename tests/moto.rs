@@ -2,13 +2,13 @@
 //! OpenTelemetry SDK as the application. The function binaries poll Lambda's Runtime API as on AWS.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "what is missing fails the test")]
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
 use siphon_core::shard::{Shard, Target};
 use siphon_tests::{
     KEY,
-    lambda::{Function, scheduled_event, sqs_event},
+    lambda::{Function, scheduled_event, sqs_event, stopping_event},
     metadata::Metadata,
     moto::{Account, Moto, Task},
     process::{Process, command},
@@ -117,4 +117,39 @@ fn what_the_agents_hold_reaches_prometheus_and_x_ray_and_is_acknowledged() {
     // Acknowledged: one more round brings nothing of it again.
     round();
     assert_eq!(moto.segments(trace_id), segments);
+}
+
+#[test]
+fn a_stopping_task_is_drained_to_its_end_with_the_key_that_was_rotated_away() {
+    let (Some(prometheus), Some(moto)) = (Prometheus::start(), Moto::start()) else { return };
+    let (account, logs) = (moto.create(), Scratch::new());
+    let (new, foreign) = ("0d".repeat(32), "0e".repeat(32));
+    let secret = moto.secret(&[&foreign, KEY, &new]); // the agent started before the last rotation
+    let mut scrape = command(programs::scrape());
+    scrape
+        .envs(moto.environment())
+        .env("SIPHON_KEY_SECRET_ARN", secret)
+        .env("SIPHON_AGENT_PORT", PORT.to_string())
+        .env("SIPHON_LOG_LEVEL", "trace")
+        .env("AWS_PROMETHEUS_ENDPOINT", prometheus.write_url());
+    let mut scrape = Function::start("drain", &mut scrape, logs.path());
+
+    let task = account.with_agent.first().unwrap();
+    let (mut agent, _metadata) = agent(task, &logs);
+    wait::until("the agent listens", || agent.log().contains("task is known").then_some(()));
+    // ECS would wait for the application first; the drain begins before the agent knows.
+    let stop = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(3));
+        agent.signal("TERM");
+        agent.wait().code()
+    });
+    let outcome = scrape.invoke(stopping_event(&task.arn, &task.address.to_string()));
+    assert_eq!((outcome, stop.join().unwrap()), (Ok(Value::Null), Some(0)));
+    let log = scrape.log();
+    let readings = prometheus.values("count_over_time(ecs_task_memory_utilized_MiB[5m])");
+    assert!(matches!(readings[..], [count] if count >= 4.0), "{readings:?}, {log}");
+    assert!(prometheus.query("ecs_task_memory_utilized_MiB").is_empty(), "its series have ended");
+    for key in [KEY, &new, &foreign] {
+        assert!(!log.contains(&key[..16]), "{log}");
+    }
 }

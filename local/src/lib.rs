@@ -5,13 +5,14 @@
 //!                      │  ▲                    ▲    └────segments───────► xray  ──► store    ──► page
 //!             metadata─┘  │                    │ Runtime API                        summary
 //!                       tasks ──► ecs ──► siphon-enumerate ──► sqs ──► event source
+//!                         └──► task events ──► siphon-scrape, once more for each task that stops
 //! ```
 //!
 //! | part | stands in for | module |
 //! |---|---|---|
 //! | `tasks`, `metadata`, `agents` | an ECS cluster, its tasks' metadata endpoint, the agent's containers | real agent processes |
 //! | `aws::ecs`, `aws::sqs` | the ECS and SQS APIs | AWS JSON, signature verified |
-//! | `aws::lambda`, `aws::events`, `aws::event_source`, `functions` | Lambda, EventBridge, the SQS trigger | real function processes |
+//! | `aws::lambda`, `aws::events`, `aws::task_events`, `aws::event_source`, `functions` | Lambda, EventBridge's schedule and rule, the SQS trigger | real function processes |
 //! | `amp` | Amazon Managed Service for Prometheus | stricter than Prometheus: what AMP refuses is refused |
 //! | `aws::xray` | X-Ray | documents validated one by one |
 //! | `shop` | the applications | real OTLP over HTTP |

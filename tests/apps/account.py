@@ -4,6 +4,7 @@ Usage:
   account.py create               a cluster with three tasks that have an agent and one that has none, and a queue
   account.py receive QUEUE_URL    all messages of the queue, deleted from it
   account.py traces TRACE_ID...   the segment documents of the traces
+  account.py secret TEXT...       a secret that had each of these texts, the last one now; its ARN
 """
 
 import json
@@ -67,5 +68,13 @@ def traces(*ids):
     return {trace["Id"]: [json.loads(segment["Document"]) for segment in trace["Segments"]] for trace in found}
 
 
+def secret(first, *later):
+    secrets = boto3.client("secretsmanager")
+    arn = secrets.create_secret(Name="siphon", SecretString=first)["ARN"]
+    for text in later:
+        secrets.put_secret_value(SecretId=arn, SecretString=text)
+    return arn
+
+
 command, *arguments = sys.argv[1:]
-print(json.dumps({"create": create, "receive": receive, "traces": traces}[command](*arguments)))
+print(json.dumps({"create": create, "receive": receive, "traces": traces, "secret": secret}[command](*arguments)))

@@ -103,6 +103,24 @@ pub fn sqs_event(messages: &[Value]) -> Value {
     json!({ "Records": records.collect::<Vec<_>>() })
 }
 
+/// What EventBridge sends when a task with an agent, in `awsvpc` mode at `address`, is told to stop.
+#[must_use]
+pub fn stopping_event(task_arn: &str, address: &str) -> Value {
+    let container = |name: &str| {
+        let interfaces = json!([{ "attachmentId": "1789bcae", "privateIpv4Address": address }]);
+        json!({ "name": name, "lastStatus": "RUNNING", "taskArn": task_arn, "networkInterfaces": interfaces })
+    };
+    json!({
+        "version": "0", "id": "3317b2af-7005-947d-b652-f55e762e571a", "detail-type": "ECS Task State Change",
+        "source": "aws.ecs", "account": "123456789012", "time": "2026-11-20T10:00:02Z", "region": "eu-west-1",
+        "resources": [task_arn],
+        "detail": {
+            "taskArn": task_arn, "desiredStatus": "STOPPED", "lastStatus": "DEACTIVATING", "launchType": "FARGATE",
+            "containers": [container("app"), container("siphon-agent")], "attachments": [], "version": 5,
+        },
+    })
+}
+
 fn answer(
     request: &Request,
     events: &Mutex<mpsc::Receiver<Value>>,

@@ -1,4 +1,4 @@
-//! An AWS account on moto's server: ECS, SQS, X-Ray.
+//! An AWS account on moto's server: ECS, SQS, X-Ray, Secrets Manager.
 
 use std::{collections::BTreeMap, net::IpAddr, process::Command};
 
@@ -104,6 +104,15 @@ impl Moto {
     pub fn segments(&self, trace_id: &str) -> Vec<Value> {
         let mut traces = python::json(self.call().args(["traces", trace_id]));
         serde_json::from_value(traces[trace_id].take()).unwrap_or_default()
+    }
+
+    /// Makes a secret that had each of these `texts`, the last one now. Gives its ARN.
+    ///
+    /// # Panics
+    /// If moto refuses.
+    #[must_use]
+    pub fn secret(&self, texts: &[&str]) -> String {
+        serde_json::from_value(python::json(self.call().arg("secret").args(texts))).unwrap()
     }
 
     fn call(&self) -> Command {

@@ -31,7 +31,9 @@ fn stopping(world: &World) -> TaskStateChange {
 }
 
 async fn until_acked(world: &World, acked: (u64, u64)) {
+    let begun = Instant::now();
     while world.agent.acked() != acked {
+        assert!(begun.elapsed() < ENOUGH, "{acked:?} is never acknowledged");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
