@@ -38,7 +38,7 @@ pub fn serve(agent: &Rc<Agent>, closing: watch::Receiver<bool>) -> Option<JoinHa
     info!(address:% = listener.local_addr().ok()?, path = PATH; "telling the agent's own metrics");
     let agent = Rc::clone(agent);
     let handle = move |_, request| handle(Rc::clone(&agent), request);
-    Some(spawn_local(net::serve(listener, LIMITS, closing, handle)))
+    Some(spawn_local(net::serve(listener, None, LIMITS, closing, handle)))
 }
 
 const PATH: &str = "/metrics";

@@ -5,6 +5,7 @@ pub mod client;
 mod http1;
 mod http2;
 mod server;
+pub mod tls;
 pub mod udp;
 
 use std::net::{SocketAddr, TcpListener};

@@ -10,7 +10,10 @@ use tokio::{
     time::sleep,
 };
 
-use super::is_local;
+use super::{
+    is_local,
+    tls::{Stream, Tls},
+};
 
 /// What a connection that must end still has for the requests in hand.
 pub(super) const LAST_REQUEST_TIME: Duration = Duration::from_secs(10);
@@ -56,12 +59,36 @@ impl Peer {
 }
 
 /// A connection that was accepted.
-pub(super) struct Accepted {
-    pub(super) stream: TcpStream,
+pub(super) struct Accepted<S = TcpStream> {
+    pub(super) stream: S,
     pub(super) peer: Peer,
     pub(super) place: Place,
     pub(super) limits: Limits,
     pub(super) closing: watch::Receiver<bool>,
+}
+
+/// A connection where TLS is spoken.
+pub(super) enum Secured {
+    /// It is.
+    Tls(Box<Accepted<Stream>>),
+    /// It is not, by a peer on this machine.
+    Plain(Accepted),
+}
+
+/// The first byte of a handshake.
+const HANDSHAKE: u8 = 22;
+
+impl Accepted {
+    /// The same connection after a handshake; `None` if the other side, not on this machine, doesn't shake hands.
+    pub(super) async fn secured(self, tls: &Tls) -> Option<Secured> {
+        let mut first = [0];
+        if self.peer.is_local && self.stream.peek(&mut first).await.ok()? == 1 && first != [HANDSHAKE] {
+            return Some(Secured::Plain(self));
+        }
+        let Self { stream, peer, place, limits, closing } = self;
+        let stream = tls.accept(stream).await?;
+        Some(Secured::Tls(Box::new(Accepted { stream, peer, place, limits, closing })))
+    }
 }
 
 /// Accepts connections and has each served by `connection`, until `closing` turns true and all have ended.

@@ -39,9 +39,9 @@ pub(crate) struct Puller {
 /// A signed request, to send as often as one likes.
 pub(crate) struct Signed {
     path: &'static str,
-    headers: [(&'static str, String); 3],
+    pub(crate) headers: [(&'static str, String); 3],
     nonce: Nonce,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 pub(crate) fn random() -> [u8; 16] {
