@@ -25,6 +25,7 @@ mod frame;
 mod ledger;
 mod message;
 mod page;
+mod pin;
 mod reading;
 mod sampling;
 pub mod signature;
@@ -36,6 +37,7 @@ pub use message::{
     RulesDigest,
 };
 pub use page::{MAX_PAGE_BYTES, Page, PageError, PageHead, ShareHead, start_page};
+pub use pin::{Pin, PinError};
 pub use reading::{Reading, ReadingError};
 pub use sampling::{
     ClientTargets, MAX_HANDOVER_BYTES, MAX_RULES_BYTES, Reported, SamplingHandover, SamplingHead,
