@@ -35,6 +35,7 @@ use crate::{
 pub const LIMITS: Limits = Limits {
     connections: 16,
     when_full: WhenFull::Close,
+    remote_per_second: 20,
     idle: Duration::from_secs(5),
     age: Duration::from_secs(60),
 };

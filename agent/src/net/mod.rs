@@ -4,6 +4,7 @@ mod body;
 pub mod client;
 mod http1;
 mod http2;
+mod pace;
 mod server;
 pub mod tls;
 pub mod udp;

@@ -1,6 +1,10 @@
 //! Accepts connections, as many as fit, whatever is spoken on them.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use log::warn;
 use tokio::{
@@ -12,6 +16,7 @@ use tokio::{
 
 use super::{
     is_local,
+    pace::Pace,
     tls::{Stream, Tls},
 };
 
@@ -26,6 +31,8 @@ pub struct Limits {
     pub connections: usize,
     /// What happens to one more.
     pub when_full: WhenFull,
+    /// Connections from other machines that are taken each second. Beyond that they are closed.
+    pub remote_per_second: u32,
     /// How long a connection may wait for a request's headers, and so how long it may be idle.
     pub idle: Duration,
     /// How long a connection may last, whatever it does.
@@ -138,6 +145,7 @@ async fn accept(listener: &TcpListener) -> Option<(TcpStream, Peer)> {
 struct Room {
     local: Arc<Semaphore>,
     remote: Arc<Semaphore>,
+    pace: Pace,
     limits: Limits,
 }
 
@@ -151,10 +159,13 @@ pub(super) struct Place {
 impl Room {
     fn new(limits: Limits) -> Self {
         let places = || Arc::new(Semaphore::new(limits.connections));
-        Self { local: places(), remote: places(), limits }
+        Self { local: places(), remote: places(), pace: Pace::new(limits.remote_per_second), limits }
     }
 
     async fn enter(&self, peer: Peer) -> Option<Place> {
+        if !peer.is_local && !self.pace.takes(Instant::now()) {
+            return None;
+        }
         let places = if peer.is_local { &self.local } else { &self.remote };
         let keep_alive = places.available_permits() > self.limits.connections / 4;
         let places = Arc::clone(places);
