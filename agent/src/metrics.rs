@@ -24,6 +24,7 @@ use crate::{
 const LIMITS: Limits = Limits {
     connections: 8,
     when_full: WhenFull::Close,
+    remote_per_second: 20,
     idle: Duration::from_secs(120),
     age: Duration::from_secs(3600),
 };
@@ -38,7 +39,7 @@ pub fn serve(agent: &Rc<Agent>, closing: watch::Receiver<bool>) -> Option<JoinHa
     info!(address:% = listener.local_addr().ok()?, path = PATH; "telling the agent's own metrics");
     let agent = Rc::clone(agent);
     let handle = move |_, request| handle(Rc::clone(&agent), request);
-    Some(spawn_local(net::serve(listener, LIMITS, closing, handle)))
+    Some(spawn_local(net::serve(listener, None, LIMITS, closing, handle)))
 }
 
 const PATH: &str = "/metrics";

@@ -34,6 +34,7 @@ use crate::{
 pub const LIMITS: Limits = Limits {
     connections: 16,
     when_full: WhenFull::Close,
+    remote_per_second: 20,
     idle: Duration::from_secs(5),
     age: Duration::from_secs(60),
 };
@@ -83,10 +84,11 @@ impl Operation {
 /// Serves pulls until `closing` has turned true.
 pub fn serve(agent: &Rc<Agent>, listener: TcpListener, closing: watch::Receiver<bool>) -> JoinHandle<()> {
     if let Ok(address) = listener.local_addr() {
-        info!(address:%; "answering pulls");
+        info!(address:%, tls = agent.settings.tls.is_some(); "answering pulls");
     }
     let pulls = Rc::new(Pulls::new(Rc::clone(agent)));
-    spawn_local(net::serve(listener, LIMITS, closing, move |peer, request| {
+    let tls = agent.settings.tls.clone();
+    spawn_local(net::serve(listener, tls, LIMITS, closing, move |peer, request| {
         let pulls = Rc::clone(&pulls);
         async move { pulls.handle(peer, request).await }
     }))

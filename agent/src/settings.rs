@@ -15,6 +15,7 @@ use siphon_core::{
 
 use crate::{
     logging::Format,
+    net::tls::{self, Tls},
     receivers::{
         metadata::{Endpoint, EndpointError},
         prometheus,
@@ -77,6 +78,8 @@ pub struct Settings {
     pub xray_address: Option<SocketAddr>,
     /// Where pulls and health checks are answered. `SIPHON_PULL_ADDRESS`.
     pub pull_address: SocketAddr,
+    /// With which certificate, if pulls are answered over TLS. `SIPHON_TLS_CERTIFICATE`, `SIPHON_TLS_PRIVATE_KEY`.
+    pub tls: Option<Tls>,
     /// How long to serve on after SIGTERM. `SIPHON_GRACE`.
     pub grace: Duration,
     /// What is logged. `SIPHON_LOG_LEVEL`.
@@ -125,6 +128,7 @@ impl Settings {
         let scrape_memory_bytes = read.read("SIPHON_SCRAPE_MEMORY_BYTES", 4 << 20, whole(64 << 10..=1 << 30));
         let xray_address = read_receiver(&mut read, XRAY_ADDRESS, host, 2000);
         let pull_address = read_address(&mut read, PULL_ADDRESS, DEFAULT_PULL_ADDRESS);
+        let tls = read_tls(&mut read);
         let grace =
             read.read("SIPHON_GRACE", Duration::from_secs(25), duration(Duration::from_millis(1)..=HOUR));
         let log_level = read.read(
@@ -154,6 +158,7 @@ impl Settings {
             scrape_memory_bytes,
             xray_address,
             pull_address,
+            tls,
             grace,
             log_level,
             log_format,
@@ -184,6 +189,33 @@ pub(crate) fn read_receiver(
         "off" => Ok(None),
         address => parsed("an IP address and a port, such as 127.0.0.1:4318, or off")(address).map(Some),
     })
+}
+
+/// The certificate and its key, if both are given. One alone is refused.
+fn read_tls(read: &mut Reader<impl Fn(&str) -> Option<String>>) -> Option<Tls> {
+    let text = |accepted: &'static str| {
+        move |text: &str| {
+            let is_pem = text.trim_start().starts_with("-----BEGIN ");
+            if is_pem { Ok(text.to_owned()) } else { Err(Accepted(accepted.to_owned())) }
+        }
+    };
+    let certificate = read.optional(tls::CERTIFICATE, text(tls::CERTIFICATE_ACCEPTED));
+    let key = read.optional(tls::PRIVATE_KEY, text(tls::PRIVATE_KEY_ACCEPTED));
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => {
+            let tls = Tls::read(&certificate, &key);
+            tls.inspect_err(|why| read.refuse(tls::CERTIFICATE, (*why).to_owned())).ok()
+        }
+        (Some(_), None) => {
+            read.refuse(tls::PRIVATE_KEY, format!("is required with {}", tls::CERTIFICATE));
+            None
+        }
+        (None, Some(_)) => {
+            read.refuse(tls::CERTIFICATE, format!("is required with {}", tls::PRIVATE_KEY));
+            None
+        }
+        (None, None) => None,
+    }
 }
 
 fn read_delta(read: &mut Reader<impl Fn(&str) -> Option<String>>) -> Option<delta::Limits> {

@@ -23,7 +23,7 @@ use std::{
 
 use siphon_core::{
     units::UnixMillis,
-    wire::{Count, Kind},
+    wire::{Count, Kind, imbalances},
 };
 
 use crate::{
@@ -48,7 +48,7 @@ struct Books {
     tasks: HashMap<String, TaskBook>,
     segments: Seen,
     freshness: Freshness,
-    /// Agents that ended without a ledger.
+    /// Agents that ended without a ledger that adds up.
     unaccounted: u64,
 }
 
@@ -184,9 +184,12 @@ impl Accounts {
         lock(&self.0).counts.requests_refused += 1;
     }
 
-    /// The ledger that `task`'s agent logged when it ended.
+    /// The ledger that `task`'s agent logged when it ended. One that does not add up tells nothing of what is lost.
     pub(crate) fn final_ledger(&self, task: &str, counts: &[Count]) {
         let mut books = lock(&self.0);
+        if !imbalances(counts).is_empty() {
+            books.unaccounted += 1;
+        }
         let book = books.tasks.entry(task.to_owned()).or_default();
         for Count { event, kind, reason, value, .. } in counts {
             book.counter([event, kind, reason]).observe(*value);
@@ -314,6 +317,16 @@ mod tests {
         assert_eq!(accounts.counts().segments_repeated, 1);
         assert_eq!((accounts.tasks(), accounts.readings("task")), (1, 2));
         assert_eq!((accounts.freshness(0.5), accounts.freshness(0.99)), (Some(10), Some(20)));
+    }
+
+    #[test]
+    fn a_ledger_that_does_not_add_up_is_none() {
+        let accounts = Accounts::default();
+        let count = |event: &'static str, value| Count::new(event, "ecs", "", value);
+        accounts.final_ledger("task", &[count("accepted_records", 3), count("acked_records", 3)]);
+        assert_eq!(accounts.unaccounted(), 0);
+        accounts.final_ledger("task", &[count("accepted_records", 3), count("acked_records", 2)]);
+        assert_eq!(accounts.unaccounted(), 1);
     }
 
     #[test]

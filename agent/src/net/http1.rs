@@ -6,6 +6,7 @@ use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpListener,
     sync::watch,
     time::{sleep, timeout},
@@ -13,26 +14,46 @@ use tokio::{
 
 use super::{
     Answer,
-    server::{Accepted, LAST_REQUEST_TIME, Limits, Peer, accept_all},
+    server::{Accepted, LAST_REQUEST_TIME, Limits, Peer, Secured, accept_all},
+    tls::Tls,
 };
 
 /// Headers must fit, and a body is read in pieces of this size.
 const BUFFER_BYTES: usize = 16 << 10;
 
-/// Serves `listener` until `closing` turns true and all connections have ended.
-pub async fn serve<H, F>(listener: TcpListener, limits: Limits, closing: watch::Receiver<bool>, handle: H)
-where
+/// Serves `listener` until `closing` turns true and all connections have ended. With `tls` it speaks that alone, but for
+/// peers on this machine, who may do without: the health check does.
+pub async fn serve<H, F>(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    limits: Limits,
+    closing: watch::Receiver<bool>,
+    handle: H,
+) where
     H: Fn(Peer, Request<Incoming>) -> F + 'static,
     F: Future<Output = Answer> + 'static,
 {
-    let handle = Rc::new(handle);
-    accept_all(listener, limits, closing, move |accepted| connection(accepted, Rc::clone(&handle))).await;
+    let shared = Rc::new((handle, tls));
+    accept_all(listener, limits, closing, move |accepted| {
+        let shared = Rc::clone(&shared);
+        async move {
+            let (handle, tls) = &*shared;
+            let Some(tls) = tls else { return connection(accepted, handle).await };
+            match timeout(accepted.limits.idle, accepted.secured(tls)).await {
+                Ok(Some(Secured::Tls(secured))) => connection(*secured, handle).await,
+                Ok(Some(Secured::Plain(local))) => connection(local, handle).await,
+                Ok(None) | Err(_) => {}
+            }
+        }
+    })
+    .await;
 }
 
-async fn connection<H, F>(accepted: Accepted, handle: Rc<H>)
+async fn connection<S, H, F>(accepted: Accepted<S>, handle: &H)
 where
-    H: Fn(Peer, Request<Incoming>) -> F + 'static,
-    F: Future<Output = Answer> + 'static,
+    S: AsyncRead + AsyncWrite + Unpin,
+    H: Fn(Peer, Request<Incoming>) -> F,
+    F: Future<Output = Answer>,
 {
     let Accepted { stream, peer, place, limits, mut closing } = accepted;
     let service = service_fn(move |request| {

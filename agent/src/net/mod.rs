@@ -4,7 +4,9 @@ mod body;
 pub mod client;
 mod http1;
 mod http2;
+mod pace;
 mod server;
+pub mod tls;
 pub mod udp;
 
 use std::net::{SocketAddr, TcpListener};

@@ -1,6 +1,10 @@
 //! Accepts connections, as many as fit, whatever is spoken on them.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use log::warn;
 use tokio::{
@@ -10,7 +14,11 @@ use tokio::{
     time::sleep,
 };
 
-use super::is_local;
+use super::{
+    is_local,
+    pace::Pace,
+    tls::{Stream, Tls},
+};
 
 /// What a connection that must end still has for the requests in hand.
 pub(super) const LAST_REQUEST_TIME: Duration = Duration::from_secs(10);
@@ -23,6 +31,8 @@ pub struct Limits {
     pub connections: usize,
     /// What happens to one more.
     pub when_full: WhenFull,
+    /// Connections from other machines that are taken each second. Beyond that they are closed.
+    pub remote_per_second: u32,
     /// How long a connection may wait for a request's headers, and so how long it may be idle.
     pub idle: Duration,
     /// How long a connection may last, whatever it does.
@@ -56,12 +66,36 @@ impl Peer {
 }
 
 /// A connection that was accepted.
-pub(super) struct Accepted {
-    pub(super) stream: TcpStream,
+pub(super) struct Accepted<S = TcpStream> {
+    pub(super) stream: S,
     pub(super) peer: Peer,
     pub(super) place: Place,
     pub(super) limits: Limits,
     pub(super) closing: watch::Receiver<bool>,
+}
+
+/// A connection where TLS is spoken.
+pub(super) enum Secured {
+    /// It is.
+    Tls(Box<Accepted<Stream>>),
+    /// It is not, by a peer on this machine.
+    Plain(Accepted),
+}
+
+/// The first byte of a handshake.
+const HANDSHAKE: u8 = 22;
+
+impl Accepted {
+    /// The same connection after a handshake; `None` if the other side, not on this machine, doesn't shake hands.
+    pub(super) async fn secured(self, tls: &Tls) -> Option<Secured> {
+        let mut first = [0];
+        if self.peer.is_local && self.stream.peek(&mut first).await.ok()? == 1 && first != [HANDSHAKE] {
+            return Some(Secured::Plain(self));
+        }
+        let Self { stream, peer, place, limits, closing } = self;
+        let stream = tls.accept(stream).await?;
+        Some(Secured::Tls(Box::new(Accepted { stream, peer, place, limits, closing })))
+    }
 }
 
 /// Accepts connections and has each served by `connection`, until `closing` turns true and all have ended.
@@ -111,6 +145,7 @@ async fn accept(listener: &TcpListener) -> Option<(TcpStream, Peer)> {
 struct Room {
     local: Arc<Semaphore>,
     remote: Arc<Semaphore>,
+    pace: Pace,
     limits: Limits,
 }
 
@@ -124,10 +159,13 @@ pub(super) struct Place {
 impl Room {
     fn new(limits: Limits) -> Self {
         let places = || Arc::new(Semaphore::new(limits.connections));
-        Self { local: places(), remote: places(), limits }
+        Self { local: places(), remote: places(), pace: Pace::new(limits.remote_per_second), limits }
     }
 
     async fn enter(&self, peer: Peer) -> Option<Place> {
+        if !peer.is_local && !self.pace.takes(Instant::now()) {
+            return None;
+        }
         let places = if peer.is_local { &self.local } else { &self.remote };
         let keep_alive = places.available_permits() > self.limits.connections / 4;
         let places = Arc::clone(places);

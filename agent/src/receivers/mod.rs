@@ -84,7 +84,7 @@ impl Sockets {
                 let receiver = Rc::clone(&receiver);
                 async move { receiver.handle(request).await }
             };
-            tasks.push(spawn_local(net::serve(listener, otlp_http::LIMITS, closing.clone(), handle)));
+            tasks.push(spawn_local(net::serve(listener, None, otlp_http::LIMITS, closing.clone(), handle)));
         }
         if let Some(socket) = self.statsd {
             tasks.push(spawn_local(until_closing(statsd::start(agent, socket)?, closing.clone())));
@@ -97,7 +97,7 @@ impl Sockets {
                 async move { server.handle(request).await }
             };
             let tcp = tokio::net::TcpListener::from_std(tcp)?;
-            tasks.push(spawn_local(net::serve(tcp, sampling::LIMITS, closing.clone(), handle)));
+            tasks.push(spawn_local(net::serve(tcp, None, sampling::LIMITS, closing.clone(), handle)));
         }
         Ok(tasks)
     }

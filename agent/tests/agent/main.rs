@@ -19,6 +19,8 @@ mod starting;
 mod statsd;
 mod stopping;
 mod target;
+#[cfg(feature = "tls")]
+mod tls;
 mod xray;
 
 use std::time::{Duration, Instant};

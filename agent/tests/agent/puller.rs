@@ -39,7 +39,7 @@ pub(crate) struct Puller {
 /// A signed request, to send as often as one likes.
 pub(crate) struct Signed {
     path: &'static str,
-    headers: [(&'static str, String); 4],
+    pub(crate) headers: [(&'static str, String); 4],
     nonce: Nonce,
     pub(crate) body: Vec<u8>,
 }

@@ -140,8 +140,8 @@ pub async fn handle(event: Value, context: &Context, left: Duration) -> Result<R
     }
 }
 
-/// Drains the agent of a task that is told to stop until it has ended, without the report. The failed "message" is the
-/// task's ARN.
+/// What [`handle`] does by a change of a task's state, without the report: drains the agent of a task that is told to
+/// stop, until it has ended.
 pub async fn scrape_last(change: &TaskStateChange, context: &Context, left: Duration) -> Scraped {
     let Context { config, keyring, receivers } = context;
     let mut scraped = Scraped::default();
@@ -162,14 +162,14 @@ pub async fn scrape_last(change: &TaskStateChange, context: &Context, left: Dura
 /// How an invocation went.
 #[derive(Debug, Default)]
 pub struct Scraped {
-    /// Ids of the messages that failed, or ARNs of tasks: those that can't be read, and those whose data a receiver refuses because this
-    /// function is set up wrongly.
+    /// Ids of the messages that failed: those that can't be read, and those whose data a receiver refuses because this
+    /// function is set up wrongly. Of a stopping task, its ARN in the latter case.
     pub failed: Vec<String>,
     /// What was done.
     pub tally: Tally,
 }
 
-/// [`handle`] without the report.
+/// What [`handle`] does with shards, without the report.
 pub async fn scrape(event: SqsEvent, context: &Context, left: Duration) -> Scraped {
     let Context { config, keyring, receivers } = context;
     let deadlines = Deadlines::within(left);

@@ -13,6 +13,7 @@
 //! ```
 
 pub mod agent_client;
+pub mod agent_tls;
 pub mod amp;
 pub mod backoff;
 pub mod clients;

@@ -103,7 +103,7 @@ pub(super) fn summary(world: &World) {
     }
     if accounts.unaccounted() > 0 {
         terminal.say(&format!(
-            "  {} agent(s) ended without telling what they had taken: see their logs",
+            "  {} agent(s) ended without a ledger that adds up: see their logs",
             accounts.unaccounted()
         ));
     }

@@ -7,6 +7,7 @@
 
 mod cpu_time;
 mod ecs_readings;
+mod otlp_check;
 mod otlp_delta;
 mod otlp_metrics;
 mod otlp_traces;
@@ -19,6 +20,6 @@ use self::cpu_time::CpuTime;
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(CpuTime);
-    targets = otlp_metrics::bench, otlp_delta::bench, ecs_readings::bench, otlp_traces::bench, scrapes::bench
+    targets = otlp_metrics::bench, otlp_delta::bench, otlp_check::bench, ecs_readings::bench, otlp_traces::bench, scrapes::bench
 }
 criterion_main!(benches);

@@ -29,6 +29,7 @@ mod keys;
 mod ledger;
 mod message;
 mod page;
+mod pin;
 mod reading;
 mod sampling;
 pub mod signature;
@@ -41,6 +42,7 @@ pub use message::{
     RulesDigest,
 };
 pub use page::{MAX_PAGE_BYTES, Page, PageError, PageHead, ShareHead, start_page};
+pub use pin::{Pin, PinError};
 pub use reading::{Reading, ReadingError};
 pub use sampling::{
     ClientTargets, MAX_HANDOVER_BYTES, MAX_RULES_BYTES, Reported, SamplingHandover, SamplingHead,

@@ -29,6 +29,7 @@ use crate::{
 pub const LIMITS: Limits = Limits {
     connections: 32,
     when_full: WhenFull::Wait,
+    remote_per_second: 100,
     idle: Duration::from_secs(20),
     age: Duration::from_secs(3600),
 };
