@@ -76,6 +76,9 @@ pub enum StartError {
     /// The operating system refuses something else.
     #[error("can't start: {0}")]
     System(#[from] io::Error),
+    /// The spool's directory is of no use.
+    #[error(transparent)]
+    Spool(#[from] spool::OpenError),
     /// No random bytes.
     #[error("can't draw a boot id: {0}")]
     Random(#[from] getrandom::Error),
@@ -91,7 +94,7 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let [mut boot, mut seed] = [[0; 16]; 2];
     getrandom::fill(&mut boot)?;
     getrandom::fill(&mut seed)?;
-    let agent = Rc::new(Agent::new(settings, BootId(boot), &seed));
+    let agent = Rc::new(Agent::open(settings, BootId(boot), &seed)?);
     let runtime =
         Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())?;
     runtime.block_on(serve(agent, sockets, pull))
