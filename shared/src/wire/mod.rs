@@ -17,8 +17,8 @@
 //! - Metrics and traces are two [`Share`]s of the spool with a sequence and a [`Cursor`] each, so that an X-Ray outage
 //!   neither blocks metrics nor sends them twice.
 //! - A page without records takes no lease and needs no ack.
-//! - What was not acknowledged is handed out again. An ack names the [`BootId`]: after a restart the sequences begin
-//!   anew, and an old ack must not drop new records.
+//! - What was not acknowledged is handed out again. An ack names the [`BootId`]: after a restart the sequences may
+//!   begin anew, and an old ack must not drop new records.
 //! - A refusal is JSON, [`Refusal`], under the status that [`RefusalCode::status`] gives.
 
 mod frame;

@@ -4,8 +4,14 @@ use std::os::unix::fs::FileExt;
 
 use proptest::prelude::*;
 
+use siphon_core::wire::{BootId, Count};
+
 use super::*;
-use crate::spool::NotStored;
+use crate::{
+    agent::{Agent, Identity},
+    settings::Settings,
+    spool::NotStored,
+};
 
 const MAX_BYTES: usize = 2000;
 
@@ -184,6 +190,46 @@ fn a_record_that_cant_be_written_is_lost_alone() {
     let error = spool.push(Kind::Ecs, UnixMillis(0), &[7; 900]).unwrap_err();
     assert!(matches!(error, NotStored::Disk { evicted, .. } if evicted.total() == 2));
     assert_eq!(payloads(&drain(&mut spool)), [b"third"], "what is there goes out");
+}
+
+#[test]
+fn a_page_whose_records_change_under_it_is_none() {
+    let (dir, _) = three_records(false);
+    let (mut spool, _) = open(&dir, MAX_BYTES);
+    let selection = spool.select(1000);
+    let outside = OpenOptions::new().write(true).open(file(&dir)).unwrap();
+    outside.write_all_at(b"!", frame(1).start as u64 + FRAME_BYTES as u64).unwrap();
+    assert!(spool.copy(&selection, &mut Vec::new()).is_err());
+    assert_eq!(payloads(&drain(&mut spool)), [&b"first"[..], b"third"], "the next one does without it");
+}
+
+#[test]
+fn what_an_agent_loses_by_its_disk_is_counted() {
+    let dir = Scratch::new();
+    let settings = Settings::read(|name| match name {
+        "SIPHON_KEY" => Some("0b".repeat(32)),
+        "SIPHON_SPOOL_DIR" => Some(dir.display().to_string()),
+        "SIPHON_SPOOL_DISK_MAX_BYTES" => Some("65536".to_owned()),
+        _ => None,
+    });
+    let agent = Agent::open(settings.unwrap(), BootId([0; 16]), &[0; 16]).unwrap();
+    agent.identify(Identity { arn: TASK.to_owned(), task: "{}".into() });
+    agent.store(Kind::Ecs, b"kept", 1);
+    let outside = OpenOptions::new().write(true).open(file(&dir)).unwrap();
+    agent.store(Kind::Statsd, b"damaged", 1);
+    outside.write_all_at(b"!", START + (2 * FRAME_BYTES + b"kept".len()) as u64).unwrap();
+    agent.spool.borrow_mut().refuse_writes(&dir);
+    agent.store(Kind::Ecs, b"refused", 1);
+    let pages = drain(&mut agent.spool.borrow_mut());
+    assert_eq!(payloads(&pages), [b"kept"]);
+    let dropped: Vec<_> = agent.counts().into_iter().filter(|c| c.event == "dropped_records").collect();
+    assert_eq!(
+        dropped,
+        [
+            Count::new("dropped_records", "ecs", "disk", 1),
+            Count::new("dropped_records", "statsd", "damaged", 1)
+        ]
+    );
 }
 
 /// Otherwise a head that could not be written would point into the middle of a newer frame.
