@@ -16,6 +16,9 @@ const SLOTS: u64 = 2;
 /// No ARN is so long that a head would not fit.
 const SLOT_BYTES: usize = 4096;
 
+/// No agent writes so many heads or records that it would count further.
+const COUNTED_BELOW: u64 = 1 << 63;
+
 /// What an agent needs to know of a file that another one has left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Head {
@@ -81,9 +84,14 @@ impl Head {
         Some(Self { turn, life, capacity, start, saved, owner, owned_end })
     }
 
-    const fn is_possible(&self) -> bool {
-        let Saved { oldest, next, handed_out_end, .. } = self.saved;
-        self.start < self.capacity && oldest <= next && handed_out_end <= next
+    fn is_possible(&self) -> bool {
+        let Saved { oldest, next, handed_out_end, by_kind } = self.saved;
+        let records = by_kind.0.iter().try_fold(0u64, |sum, count| sum.checked_add(*count));
+        self.start < self.capacity
+            && self.turn.max(next) < COUNTED_BELOW
+            && self.life < u32::MAX
+            && handed_out_end <= next
+            && records.is_some_and(|records| oldest.checked_add(records) == Some(next))
     }
 
     /// The newer head of `file`, if there is one.
@@ -115,7 +123,7 @@ mod tests {
 
     fn head() -> Head {
         let mut by_kind = Tally::default();
-        by_kind.add(Kind::Scrapes, 4);
+        by_kind.add(Kind::Scrapes, 6);
         let saved = Saved { oldest: 3, next: 9, handed_out_end: 7, by_kind };
         Head {
             turn: 1,
@@ -144,8 +152,12 @@ mod tests {
 
     #[test]
     fn an_impossible_head_is_none() {
-        let changes: [fn(&mut Head); 3] =
-            [|head| head.start = 100, |head| head.saved.oldest = 10, |head| head.saved.handed_out_end = 10];
+        let changes: [fn(&mut Head); 4] = [
+            |head| head.start = 100,
+            |head| head.saved.oldest = 10,
+            |head| head.saved.handed_out_end = 10,
+            |head| head.saved.by_kind.add(Kind::Ecs, 1),
+        ];
         for change in changes {
             let mut head = head();
             change(&mut head);

@@ -30,8 +30,6 @@ use flate2::Crc;
 pub(super) use frame::FRAME_BYTES;
 use frame::{DiskFrame, checksum};
 use head::Head;
-use log::{error, warn};
-use recovery::Found;
 use rustix::{
     fs::{FallocateFlags, fallocate},
     io::Errno,
@@ -116,7 +114,7 @@ impl DiskRing {
     }
 
     fn recover(file: File, path: &Path, capacity: usize) -> io::Result<(Self, Saved, Recovered)> {
-        let (head, found, mut area) = read(file, path)?;
+        let (head, found, mut area) = recovery::read(file, path)?;
         let recovered = Recovered { records: found.saved.by_kind, torn: found.torn, unowned: found.unowned };
         let start = if found.used > 0 {
             head.start
@@ -249,27 +247,6 @@ fn open_locked(path: &Path) -> Result<File, OpenError> {
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
-}
-
-/// The newest head of a file, and the frames behind it. What can't be understood is as good as empty.
-fn read(file: File, path: &Path) -> io::Result<(Head, Found, Area)> {
-    let bytes = file.metadata()?.len();
-    let head = Head::load(&file).filter(|head| head.capacity as u64 <= bytes.saturating_sub(area::START));
-    let Some(head) = head else {
-        if bytes > 0 {
-            error!(file:% = path.display(), bytes; "the spool's file is damaged: it begins anew, and what it held is lost");
-        }
-        return Ok((Head::default(), Found::default(), Area { file, capacity: 0 }));
-    };
-    let area = Area { file, capacity: head.capacity };
-    let found = recovery::find(&area, &head);
-    if found.torn.total() > 0 {
-        error!(file:% = path.display(), records = found.torn.total(); "the spool's file is damaged: its newest records are lost");
-    }
-    if found.unowned.total() > 0 {
-        warn!(file:% = path.display(), records = found.unowned.total(); "the agent before this one did not know its task yet: what it had buffered is left out");
-    }
-    Ok((head, found, area))
 }
 
 /// Takes the room for the ring, so that it is there when it is needed. Where a file system can't promise it, a record

@@ -1,7 +1,11 @@
 //! What an agent finds in a file that another one has left.
 
+use std::{fs::File, io, path::Path};
+
+use log::{error, warn};
+
 use super::{
-    area::Area,
+    area::{Area, START},
     frame::{DiskFrame, FRAME_BYTES},
     head::Head,
 };
@@ -20,9 +24,30 @@ pub(super) struct Found {
     pub(super) unowned: Tally,
 }
 
+/// The newest head of a file, and the frames behind it. What can't be understood is as good as empty.
+pub(super) fn read(file: File, path: &Path) -> io::Result<(Head, Found, Area)> {
+    let bytes = file.metadata()?.len();
+    let head = Head::load(&file).filter(|head| head.capacity as u64 <= bytes.saturating_sub(START));
+    let Some(head) = head else {
+        if bytes > 0 {
+            error!(file:% = path.display(), bytes; "the spool's file is damaged: it begins anew, and what it held is lost");
+        }
+        return Ok((Head::default(), Found::default(), Area { file, capacity: 0 }));
+    };
+    let area = Area { file, capacity: head.capacity };
+    let found = find(&area, &head);
+    if found.torn.total() > 0 {
+        error!(file:% = path.display(), records = found.torn.total(); "the spool's file is damaged: its newest records are lost");
+    }
+    if found.unowned.total() > 0 {
+        warn!(file:% = path.display(), records = found.unowned.total(); "the agent before this one did not know its task yet: what it had buffered is left out");
+    }
+    Ok((head, found, area))
+}
+
 /// Reads the frames' fixed parts from the head's start on, up to the first that is not the next one as it was written.
 /// Payloads are read when they are handed out.
-pub(super) fn find(area: &Area, head: &Head) -> Found {
+fn find(area: &Area, head: &Head) -> Found {
     let mut found = Found { saved: Saved { by_kind: Tally::default(), ..head.saved }, ..Found::default() };
     let (mut offset, mut sequence, mut known) = (0, head.saved.oldest, Tally::default());
     while let Some(frame) = next(area, head, offset, sequence) {

@@ -2,8 +2,6 @@
 
 use std::os::unix::fs::FileExt;
 
-use proptest::prelude::*;
-
 use siphon_core::wire::{BootId, Count};
 
 use super::*;
@@ -13,17 +11,17 @@ use crate::{
     spool::NotStored,
 };
 
-const MAX_BYTES: usize = 2000;
+pub(super) const MAX_BYTES: usize = 2000;
 
 /// What an earlier round of the ring has left where a record is written.
 const OLD: u8 = 0xee;
 
-fn file(dir: &Path) -> PathBuf {
+pub(super) fn file(dir: &Path) -> PathBuf {
     dir.join("metrics.spool")
 }
 
 /// A file of three records, of which an agent has told none to the head, or all, by handing them out.
-fn three_records(told: bool) -> (Scratch, Vec<u8>) {
+pub(super) fn three_records(told: bool) -> (Scratch, Vec<u8>) {
     let dir = Scratch::new();
     let (mut spool, _) = open(&dir, MAX_BYTES);
     for payload in [&b"first"[..], b"second", b"third"] {
@@ -44,7 +42,7 @@ fn frame(index: usize) -> std::ops::Range<usize> {
 }
 
 /// Opens a file of these bytes, drains it, and checks that every record is accounted for.
-fn account(dir: &Path, bytes: &[u8]) -> (Vec<Record>, Recovered, Tally) {
+pub(super) fn account(dir: &Path, bytes: &[u8]) -> (Vec<Record>, Recovered, Tally) {
     fs::write(file(dir), bytes).unwrap();
     let (mut spool, recovered) = Spool::open(dir, MAX_BYTES).unwrap();
     spool.claim(TASK);
@@ -250,31 +248,4 @@ fn nothing_is_overwritten_that_the_last_head_points_to() {
     push(&mut spool, Kind::Ecs, b"written");
     drop(spool);
     assert_eq!(payloads(&drain(&mut open(&dir, MAX_BYTES).0)), [b"written"]);
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_file_can_be_opened_and_used(
-        head in proptest::collection::vec(any::<u8>(), 0..64),
-        (at, noise) in (0usize..9500, proptest::collection::vec(any::<u8>(), 1..200)),
-        keep_heads in any::<bool>(),
-    ) {
-        let (dir, mut bytes) = three_records(true);
-        if !keep_heads {
-            bytes[..head.len()].copy_from_slice(&head);
-            bytes[4096..4096 + head.len()].copy_from_slice(&head);
-        }
-        let at = at.min(bytes.len());
-        let end = bytes.len().min(at + noise.len());
-        bytes[at..end].copy_from_slice(&noise[..end - at]);
-        let (records, ..) = account(&dir, &bytes);
-        let known = [&b"first"[..], b"second", b"third"];
-        prop_assert!(payloads(&records).iter().all(|payload| known.contains(payload)));
-        let (mut spool, recovered) = open(&dir, MAX_BYTES);
-        prop_assert_eq!(recovered.records.total(), 0);
-        push(&mut spool, Kind::Ecs, &[7; 900]);
-        prop_assert_eq!(drain(&mut spool).len(), 1);
-    }
 }

@@ -1,5 +1,6 @@
 //! The spool in files that are left, torn, damaged, or another task's.
 
+mod arbitrary;
 mod damage;
 mod model;
 mod reopening;
