@@ -1,9 +1,12 @@
 //! The spool on disk: an agent that starts again, whatever ended the one before it.
 
 use std::{
+    collections::BTreeSet,
     fs,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
     path::PathBuf,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicU32, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -11,10 +14,11 @@ use siphon_core::wire::{Cursors, Kind, Page, Share};
 
 use crate::{
     eventually,
+    http::request,
     metadata::{Metadata, Mood, TASK_ARN},
     process::{Agent, KEY, command},
     puller::{Puller, count, cursors},
-    receiving::{metrics, spans},
+    receiving::{PROTOBUF, metrics, spans},
 };
 
 /// A directory for one test's spool, gone with it.
@@ -112,6 +116,55 @@ fn a_killed_agents_records_are_all_there_once_after_its_next_start() {
     let empty = puller.pull().unwrap();
     assert_balanced(&empty);
     assert_eq!(count(&empty, "acked_records", "otlp_traces", ""), 201 - acknowledged_traces);
+}
+
+/// Posts traces of rising size, on several threads, until the agent is gone. Gives the sizes that it took.
+fn flood(otlp: SocketAddr, next: &AtomicUsize) -> Vec<usize> {
+    let post = || {
+        let mut taken = Vec::new();
+        loop {
+            let body = spans(1, next.fetch_add(1, Ordering::Relaxed));
+            let Ok(mut stream) = TcpStream::connect(otlp) else { return taken };
+            let mut status = [0; 12];
+            let sent = stream.write_all(&request("POST", "/v1/traces", &[PROTOBUF], &body, "close"));
+            if sent.and_then(|()| stream.read_exact(&mut status)).is_err() {
+                return taken;
+            }
+            assert_eq!(&status, b"HTTP/1.1 200");
+            taken.push(body.len());
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..3).map(|_| scope.spawn(post)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn whatever_was_answered_with_success_outlives_a_kill_at_any_moment() {
+    let (dir, metadata, next) = (Dir::new(), Metadata::start(), AtomicUsize::new(1));
+    let mut taken = BTreeSet::new();
+    for round in 0..8 {
+        let (agent, _) = dir.start(&metadata, &[]);
+        let otlp = agent.otlp;
+        let flood = std::thread::scope(|scope| {
+            let flood = scope.spawn(|| flood(otlp, &next));
+            std::thread::sleep(Duration::from_millis(20 + 7 * round));
+            drop(agent); // SIGKILL
+            flood.join().unwrap()
+        });
+        assert!(!flood.is_empty());
+        taken.extend(flood);
+    }
+    let (_agent, puller) = dir.start(&metadata, &[]);
+    let pages = drain(&puller);
+    let lengths = lengths(&pages, Kind::OtlpTraces);
+    let found: BTreeSet<_> = lengths.iter().copied().collect();
+    assert_eq!(found.len(), lengths.len(), "none twice");
+    assert!(taken.is_subset(&found), "lost: {:?}", taken.difference(&found).collect::<Vec<_>>());
+    assert!(found.len() <= taken.len() + 8 * 3, "no more than were on their way");
+    assert_balanced(&pages[0]);
+    assert_eq!(count(&pages[0], "dropped_records", "otlp_traces", "torn"), 0);
 }
 
 #[test]
@@ -224,7 +277,6 @@ fn a_directory_that_is_none_or_anothers_stops_it_with_the_settings_name() {
     assert!(code == Some(1) && text.contains("SIPHON_SPOOL_DIR has to be a directory"), "{text}");
     fs::remove_file(&dir.0).unwrap();
     let (_agent, _) = dir.start(&Metadata::start(), &[]);
-    std::thread::sleep(Duration::from_millis(50));
     let (code, text) = start();
     assert!(code == Some(1) && text.contains("in use by another process"), "{text}");
 }
