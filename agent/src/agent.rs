@@ -24,7 +24,7 @@ use crate::{
     receivers::{prometheus::Recorders, statsd::Statsd, xray::segments::Segments},
     sampling::Sampling,
     settings::Settings,
-    spool::{Spool, Tally},
+    spool::{NotStored, OpenError, Spool, Tally},
 };
 
 /// Bodies that may be in flight beside one of the largest size.
@@ -62,6 +62,7 @@ pub struct Agent {
     pub segments: OnceCell<Rc<Segments>>,
     deltas: Deltas,
     loss_log: RefCell<Throttle>,
+    disk_log: RefCell<Throttle>,
 }
 
 /// Which task this is.
@@ -81,13 +82,31 @@ pub fn now() -> UnixMillis {
 }
 
 impl Agent {
-    /// An agent with an empty spool. `seed` is drawn at random.
+    /// An agent with an empty spool in memory. `seed` is drawn at random.
     #[must_use]
     pub fn new(settings: Settings, boot: BootId, seed: &[u8; 16]) -> Self {
+        let spool = Spool::new(settings.spool_max_bytes);
+        Self::with_spool(settings, boot, seed, spool)
+    }
+
+    /// An agent whose spool lies where the settings say, with what an agent before it has left there.
+    ///
+    /// # Errors
+    /// [`OpenError`]
+    pub fn open(settings: Settings, boot: BootId, seed: &[u8; 16]) -> Result<Self, OpenError> {
+        let Some(dir) = &settings.spool_dir else { return Ok(Self::new(settings, boot, seed)) };
+        let (spool, recovered) = Spool::open(dir, settings.spool_max_bytes)?;
+        info!(dir:% = dir.display(), records = recovered.records.total(); "the spool is on disk; what it holds goes out again");
+        let agent = Self::with_spool(settings, boot, seed, spool);
+        agent.ledger.borrow_mut().recovered(&recovered);
+        Ok(agent)
+    }
+
+    fn with_spool(settings: Settings, boot: BootId, seed: &[u8; 16], spool: Spool) -> Self {
         Self {
             boot,
             started: Instant::now(),
-            spool: RefCell::new(Spool::new(settings.spool_max_bytes)),
+            spool: RefCell::new(spool),
             ledger: RefCell::default(),
             identity: RefCell::default(),
             container: RefCell::default(),
@@ -100,6 +119,7 @@ impl Agent {
             segments: OnceCell::new(),
             deltas: Deltas::new(settings.delta, seed),
             loss_log: RefCell::new(Throttle::new(Duration::from_secs(60))),
+            disk_log: RefCell::new(Throttle::new(Duration::from_secs(60))),
             settings,
         }
     }
@@ -109,9 +129,30 @@ impl Agent {
         match &mut *self.identity.borrow_mut() {
             Some(known) => known.task = latest.task,
             unknown => {
+                self.claim_spool(&latest.arn);
                 info!(task = latest.arn; "task is known; pulls are answered from now on");
                 *unknown = Some(latest);
             }
+        }
+    }
+
+    fn claim_spool(&self, task_arn: &str) {
+        let foreign = self.spool.borrow_mut().claim(task_arn);
+        self.ledger.borrow_mut().dropped(&foreign, Loss::OtherTask);
+        if foreign.total() > 0 {
+            warn!(
+                records = foreign.total();
+                "the spool's directory held records of another task: dropped; give each task a directory of its own"
+            );
+        }
+    }
+
+    /// Counts the records that `spool` could not read any more.
+    pub fn count_damaged(&self, spool: &mut Spool) {
+        let damaged = spool.take_damaged();
+        self.ledger.borrow_mut().dropped(&damaged, Loss::Damaged);
+        if damaged.total() > 0 {
+            error!(records = damaged.total(); "the spool's file is damaged: records that can't be read are dropped; is its volume well?");
         }
     }
 
@@ -125,11 +166,16 @@ impl Agent {
                 self.report_loss(&lost);
                 ledger.dropped(&lost, Loss::SpoolFull);
             }
-            Err(error) => {
-                let mut lost = Tally::default();
-                lost.add(kind, 1);
-                ledger.dropped(&lost, Loss::TooLarge);
-                error!(kind = kind.name(), error:%; "record lost; raise SIPHON_SPOOL_MAX_BYTES");
+            Err(NotStored::TooLarge(error)) => {
+                ledger.dropped(&Tally::one(kind), Loss::TooLarge);
+                error!(kind = kind.name(), error:%; "record lost; raise SIPHON_SPOOL_MAX_BYTES, or SIPHON_SPOOL_DISK_MAX_BYTES with SIPHON_SPOOL_DIR");
+            }
+            Err(NotStored::Disk { evicted, error }) => {
+                ledger.dropped(&evicted, Loss::SpoolFull);
+                ledger.dropped(&Tally::one(kind), Loss::Disk);
+                if let Some(suppressed) = self.disk_log.borrow_mut().pass(Instant::now()) {
+                    error!(kind = kind.name(), error:%, suppressed; "record lost: the spool's file can't be written; is its volume full or broken?");
+                }
             }
         }
     }
@@ -138,7 +184,9 @@ impl Agent {
     #[must_use]
     pub fn counts(&self) -> Vec<Count> {
         self.catch_up();
-        self.ledger.borrow().counts(&self.spool.borrow())
+        let mut spool = self.spool.borrow_mut();
+        self.count_damaged(&mut spool);
+        self.ledger.borrow().counts(&spool)
     }
 
     /// Puts a request for metrics into the spool, with totals in the place of delta points.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use log::error;
 use serde::Deserialize;
 use siphon_core::{
     statsd::Flush,
@@ -149,10 +150,14 @@ impl Handout {
         }
         let mut spool = self.agent.spool.borrow_mut();
         let selection = spool.select(max_bytes);
+        self.agent.count_damaged(&mut spool);
         let head = self.head(&selection, &spool);
         let mut page = start_page(&head, task, selection.bytes())
             .map_err(|error| refusal(RefusalCode::Busy, format!("page head: {error}")))?;
-        spool.copy(&selection, &mut page);
+        spool.copy(&selection, &mut page).map_err(|error| {
+            error!(error:%; "a page could not be made; the next pull tries again");
+            refusal(RefusalCode::Busy, format!("the spool can't be read: {error}; try again"))
+        })?;
         Ok((page, selection.handed_out.total()))
     }
 

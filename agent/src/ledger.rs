@@ -12,7 +12,7 @@ use siphon_core::{
 
 use crate::{
     receivers::{metadata::Failure, prometheus},
-    spool::{Spool, Tally},
+    spool::{Recovered, Spool, Tally},
 };
 
 /// Counters. Nearly all names are fixed, and others' are limited in number, so that it can't grow.
@@ -27,6 +27,9 @@ pub struct Ledger {
     others: BTreeMap<(&'static str, &'static str, &'static str), u64>,
 }
 
+/// Why records are accepted that nobody sends: an agent before this one had them.
+const RECOVERED: &str = "recovered";
+
 /// Why records are lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
@@ -34,6 +37,28 @@ pub enum Loss {
     SpoolFull,
     /// Larger than a share of the spool.
     TooLarge,
+    /// The spool's file could not be written.
+    Disk,
+    /// In the spool's file they are not as they were written.
+    Damaged,
+    /// The agent before this one stored them, and its file does not have them any more.
+    Torn,
+    /// In the spool's directory, and another task's, or of an agent that did not know its task.
+    OtherTask,
+}
+
+impl Loss {
+    /// The reason in the counter.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::SpoolFull => "spool_full",
+            Self::TooLarge => "too_large",
+            Self::Disk => "disk",
+            Self::Damaged => "damaged",
+            Self::Torn => "torn",
+            Self::OtherTask => "other_task",
+        }
+    }
 }
 
 /// Why an OTLP request is answered with an error.
@@ -78,13 +103,18 @@ impl Ledger {
         self.accepted_items.add(kind, items);
     }
 
+    /// An agent before this one has left records. Those that are lost were accepted too, so that the accounts come out even.
+    pub fn recovered(&mut self, left: &Recovered) {
+        for records in [left.records, left.torn, left.unowned] {
+            self.add_tally("accepted_records", &records, RECOVERED);
+        }
+        self.dropped(&left.torn, Loss::Torn);
+        self.dropped(&left.unowned, Loss::OtherTask);
+    }
+
     /// Records were lost before they were acknowledged.
     pub fn dropped(&mut self, records: &Tally, loss: Loss) {
-        let reason = match loss {
-            Loss::SpoolFull => "spool_full",
-            Loss::TooLarge => "too_large",
-        };
-        self.add_tally("dropped_records", records, reason);
+        self.add_tally("dropped_records", records, loss.name());
     }
 
     /// Points of delta metrics have no place in a cumulative series.
@@ -180,7 +210,8 @@ impl Ledger {
     /// Levels of what was ever accepted: an empty spool says so, a kind that never comes says nothing.
     fn levels(&self, spool: &Spool) -> impl Iterator<Item = Count> {
         let records = spool.unfinished().by_kind().zip(self.accepted_records.by_kind());
-        let known = records.filter(|(_, (_, accepted))| *accepted > 0);
+        let recovered = |kind: Kind| self.others.contains_key(&("accepted_records", kind.name(), RECOVERED));
+        let known = records.filter(move |(_, (kind, accepted))| *accepted > 0 || recovered(*kind));
         let records =
             known.map(|((kind, records), _)| Count::new("buffered_records", kind.name(), "", records));
         let bytes = Share::ALL.into_iter().map(|share| (share.name(), spool.used(share) as u64));

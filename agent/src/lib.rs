@@ -13,12 +13,14 @@
 //!   Prometheus targets ◄─ GET ── receivers::prometheus ┘      └────── ack ────────┘
 //! ```
 //!
-//! Everything runs on one thread. The memory ceiling follows from the settings: the spool, OTLP bodies in flight (one of
-//! the largest size and 1 MiB), for a moment what one of them is unpacked to, what protobuf its JSON becomes, and what its
-//! delta points add up to (each of the largest size at most), delta series (512 bytes each on average), StatsD's series
-//! (0.3 KB each as a rule, see `docs/statsd.md`), one page (2 MiB, or one record), and at most 624 connections of 16 KiB and
-//! a little; and, where there are targets, what scraping may take, with half a MiB while a block is deflated; and, where
-//! sampling is in use, its rules and targets (320 KiB) and a hand-over of them (384 KiB).
+//! The spool lies in memory, or in files that the next agent finds (`SIPHON_SPOOL_DIR`).
+//!
+//! Everything runs on one thread. The memory ceiling follows from the settings: the spool unless it is on disk, OTLP
+//! bodies in flight (one of the largest size and 1 MiB), for a moment what one of them is unpacked to, what protobuf its
+//! JSON becomes, and what its delta points add up to (each of the largest size at most), delta series (512 bytes each on
+//! average), StatsD's series (0.3 KB each as a rule, see `docs/statsd.md`), one page (2 MiB, or one record), and at most
+//! 624 connections of 16 KiB and a little; and, where there are targets, what scraping may take, with half a MiB while a
+//! block is deflated; and, where sampling is in use, its rules and targets (320 KiB) and a hand-over of them (384 KiB).
 
 pub mod agent;
 pub mod auth;
@@ -76,6 +78,9 @@ pub enum StartError {
     /// The operating system refuses something else.
     #[error("can't start: {0}")]
     System(#[from] io::Error),
+    /// The spool's directory is of no use.
+    #[error(transparent)]
+    Spool(#[from] spool::OpenError),
     /// No random bytes.
     #[error("can't draw a boot id: {0}")]
     Random(#[from] getrandom::Error),
@@ -91,7 +96,7 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let [mut boot, mut seed] = [[0; 16]; 2];
     getrandom::fill(&mut boot)?;
     getrandom::fill(&mut seed)?;
-    let agent = Rc::new(Agent::new(settings, BootId(boot), &seed));
+    let agent = Rc::new(Agent::open(settings, BootId(boot), &seed)?);
     let runtime =
         Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())?;
     runtime.block_on(serve(agent, sockets, pull))

@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -51,7 +52,9 @@ pub struct Settings {
     pub keys: Keys,
     /// Time between two readings. `SIPHON_SAMPLE_INTERVAL`.
     pub sample_interval: Duration,
-    /// Both shares of the spool. `SIPHON_SPOOL_MAX_BYTES`.
+    /// The directory that the spool lies in, if it is not in memory. `SIPHON_SPOOL_DIR`.
+    pub spool_dir: Option<PathBuf>,
+    /// Both shares of the spool. `SIPHON_SPOOL_MAX_BYTES`, or `SIPHON_SPOOL_DISK_MAX_BYTES` in a directory.
     pub spool_max_bytes: usize,
     /// Where OTLP over gRPC is received, if anywhere. `SIPHON_OTLP_GRPC_ADDRESS`.
     pub otlp_grpc_address: Option<SocketAddr>,
@@ -97,6 +100,12 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DEFAULT_PULL_ADDRESS: (Ipv4Addr, u16) = (Ipv4Addr::UNSPECIFIED, DEFAULT_PORT);
 
 impl Settings {
+    /// The longest payload of a record that the spool takes.
+    #[must_use]
+    pub const fn payload_limit(&self) -> usize {
+        Spool::payload_limit(self.spool_max_bytes, self.spool_dir.is_some())
+    }
+
     /// Reads all settings.
     ///
     /// # Errors
@@ -104,7 +113,8 @@ impl Settings {
     pub fn read(look_up: impl Fn(&str) -> Option<String>) -> Result<Self, SettingErrors> {
         let mut read = Reader::new(look_up);
         let keys = read.required("SIPHON_KEY", parsed(Keys::ACCEPTED));
-        let spool_max_bytes = read.read("SIPHON_SPOOL_MAX_BYTES", 8 << 20, whole(64 << 10..=1 << 30));
+        let (spool_dir, spool_max_bytes) = read_spool(&mut read);
+        let payload_limit = Spool::payload_limit(spool_max_bytes, spool_dir.is_some());
         let otlp_max_body_bytes = read.read("SIPHON_OTLP_MAX_BODY_BYTES", 4 << 20, whole(1 << 10..=16 << 20));
         let sample_interval = read.read(
             "SIPHON_SAMPLE_INTERVAL",
@@ -145,10 +155,11 @@ impl Settings {
         read.finish_required(keys.map(|keys| Self {
             keys,
             sample_interval,
+            spool_dir,
             spool_max_bytes,
             otlp_grpc_address,
             otlp_http_address,
-            otlp_max_body_bytes: otlp_max_body_bytes.min(Spool::payload_limit(spool_max_bytes)),
+            otlp_max_body_bytes: otlp_max_body_bytes.min(payload_limit),
             statsd,
             delta,
             scrape_targets,
@@ -166,6 +177,19 @@ impl Settings {
             metadata,
         }))
     }
+}
+
+/// Where the spool lies, if not in memory, and its size there. Both sizes are read, so that no mistake waits for the day on
+/// which it matters.
+fn read_spool(read: &mut Reader<impl Fn(&str) -> Option<String>>) -> (Option<PathBuf>, usize) {
+    let in_memory = read.read("SIPHON_SPOOL_MAX_BYTES", 8 << 20, whole(64 << 10..=1 << 30));
+    let on_disk = read.read("SIPHON_SPOOL_DISK_MAX_BYTES", 256 << 20, whole(64 << 10..=200 << 30));
+    let dir = read.optional("SIPHON_SPOOL_DIR", |text| match Path::new(text) {
+        path if path.is_absolute() => Ok(path.to_owned()),
+        _ => Err(Accepted("an absolute path, such as /var/lib/siphon".to_owned())),
+    });
+    let max_bytes = if dir.is_some() { on_disk } else { in_memory };
+    (dir, max_bytes)
 }
 
 /// Where pulls are answered, without a look at the other settings: a health check needs no more.
@@ -310,6 +334,19 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_has_a_size_of_its_own() {
+        let spool = |pairs: &[(&str, &str)]| {
+            let settings = read(&[&[KEY], pairs].concat()).unwrap();
+            (settings.spool_dir.is_some(), settings.spool_max_bytes, settings.payload_limit())
+        };
+        let disk = ("SIPHON_SPOOL_DISK_MAX_BYTES", "1000000");
+        assert_eq!(spool(&[disk]), (false, 8 << 20, (4 << 20) - 21));
+        let dir = ("SIPHON_SPOOL_DIR", "/var/lib/siphon");
+        assert_eq!(spool(&[dir]), (true, 256 << 20, (128 << 20) - 33));
+        assert_eq!(spool(&[dir, disk]), (true, 1_000_000, 500_000 - 33));
+    }
+
+    #[test]
     fn delta_metrics_are_accumulated_unless_no_series_are_wanted() {
         let delta = |pairs: &[(&str, &str)]| read(&[&[KEY], pairs].concat()).unwrap().delta;
         assert_eq!(delta(&[]), Some(delta::Limits { series: 2_000, expiry: HOUR }));
@@ -322,6 +359,8 @@ mod tests {
             "SIPHON_KEY",
             "SIPHON_SAMPLE_INTERVAL",
             "SIPHON_SPOOL_MAX_BYTES",
+            "SIPHON_SPOOL_DISK_MAX_BYTES",
+            "SIPHON_SPOOL_DIR",
             "SIPHON_RECEIVER_HOST",
             "SIPHON_OTLP_GRPC_ADDRESS",
             "SIPHON_OTLP_HTTP_ADDRESS",

@@ -76,9 +76,11 @@ pub async fn drain(
 fn report_rest(agent: &Agent, why: &'static str) {
     agent.flush(Flush::Changed);
     let records = agent.spool.borrow().records();
-    if records > 0 {
-        warn!(why, records; "stopping with records that nobody has acknowledged; they are lost");
-    } else {
+    if records == 0 {
         info!(why; "stopping; nothing is left");
+    } else if let Some(dir) = &agent.settings.spool_dir {
+        warn!(why, records, dir:% = dir.display(); "stopping with records that nobody has acknowledged; the next start finds them");
+    } else {
+        warn!(why, records; "stopping with records that nobody has acknowledged; they are lost");
     }
 }

@@ -1,16 +1,24 @@
-//! The spool: what is buffered until it is acknowledged, in a fixed number of bytes.
+//! The spool: what is buffered until it is acknowledged, in a fixed number of bytes, in memory or in a directory.
 //!
 //! Each [`Share`] has half of the bytes, as a ring that frames lie in byte for byte as on the wire
 //! ([`siphon_core::wire::FrameHeader`], then the payload). So a page is a copy, and the bytes of a record's header count.
-//! When a share is full its oldest records go. Nothing here knows the time, the network or the counters: every method
-//! says what it did as a [`Tally`].
+//! In a directory each share is a file, and each frame has checksums before it. When a share is full its oldest records go.
+//! Nothing here knows the time, the network or the counters: every method says what it did as a [`Tally`].
 
+mod disk;
+mod memory;
 mod queue;
 mod ring;
 #[cfg(test)]
 mod tests;
 
+use std::{io, path::Path};
+
+use disk::DiskRing;
+pub use disk::{OpenError, Recovered};
+use memory::MemoryRing;
 use queue::{Queue, Run};
+use ring::{Ring, Saved};
 use siphon_core::{
     units::UnixMillis,
     wire::{Cursors, FRAME_HEADER_BYTES, Kind, Share, ShareHead},
@@ -21,6 +29,14 @@ use siphon_core::{
 pub struct Tally([u64; Kind::ALL.len()]);
 
 impl Tally {
+    /// One record of `kind`.
+    #[must_use]
+    pub fn one(kind: Kind) -> Self {
+        let mut tally = Self::default();
+        tally.add(kind, 1);
+        tally
+    }
+
     /// Adds `count` records of `kind`.
     pub fn add(&mut self, kind: Kind, count: u64) {
         for (own, sum) in Kind::ALL.into_iter().zip(&mut self.0) {
@@ -49,6 +65,11 @@ impl Tally {
         other.by_kind().for_each(|(kind, count)| self.add(kind, count));
         self
     }
+
+    fn less(mut self, other: Self) -> Self {
+        self.0.iter_mut().zip(other.0).for_each(|(own, taken)| *own = own.saturating_sub(taken));
+        self
+    }
 }
 
 /// A record does not fit into its share, even alone.
@@ -57,6 +78,22 @@ impl Tally {
 pub struct TooLarge {
     bytes: usize,
     share_bytes: usize,
+}
+
+/// A record is not in the spool.
+#[derive(Debug, thiserror::Error)]
+pub enum NotStored {
+    /// It never can be.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// The spool's file can't be written.
+    #[error("the spool's file can't be written: {error}")]
+    Disk {
+        /// Records that were lost to make room.
+        evicted: Tally,
+        /// Why.
+        error: io::Error,
+    },
 }
 
 /// An ack names records that were never handed out.
@@ -97,24 +134,45 @@ impl Selection {
 }
 
 impl Spool {
-    /// An empty spool of `max_bytes`, half of them for each share.
+    /// An empty spool of `max_bytes` in memory, half of them for each share.
     #[must_use]
     pub fn new(max_bytes: usize) -> Self {
-        let share = max_bytes / 2;
-        Self { metrics: Queue::new(share), traces: Queue::new(share), first: Share::Metrics }
+        let queue = || Queue::new(Ring::Memory(MemoryRing::new(max_bytes / 2)), Saved::default());
+        Self { metrics: queue(), traces: queue(), first: Share::Metrics }
     }
 
-    /// The longest payload that a spool of `max_bytes` takes.
+    /// A spool of `max_bytes` in the files of `dir`, half of them for each share, with what an agent before has left there.
+    /// None of that may be handed out before [`Self::claim`] has said whose it is.
+    ///
+    /// # Errors
+    /// [`OpenError`], but never for what the files hold.
+    pub fn open(dir: &Path, max_bytes: usize) -> Result<(Self, Recovered), OpenError> {
+        let open = |share| {
+            let (ring, saved, recovered) = DiskRing::open(dir, share, max_bytes / 2)?;
+            Ok((Queue::new(Ring::Disk(Box::new(ring)), saved), recovered))
+        };
+        let ((metrics, of_metrics), (traces, of_traces)) = (open(Share::Metrics)?, open(Share::Traces)?);
+        Ok((Self { metrics, traces, first: Share::Metrics }, of_metrics.plus(of_traces)))
+    }
+
+    /// Says which task all records are of from now on, and gives those that an agent of another task has left. They are
+    /// dropped.
+    pub fn claim(&mut self, task_arn: &str) -> Tally {
+        self.metrics.claim(task_arn).plus(self.traces.claim(task_arn))
+    }
+
+    /// The longest payload that a spool of `max_bytes` takes, in memory or in a directory.
     #[must_use]
-    pub const fn payload_limit(max_bytes: usize) -> usize {
-        (max_bytes / 2).saturating_sub(FRAME_HEADER_BYTES)
+    pub const fn payload_limit(max_bytes: usize, in_directory: bool) -> usize {
+        let before = if in_directory { disk::FRAME_BYTES } else { FRAME_HEADER_BYTES };
+        (max_bytes / 2).saturating_sub(before)
     }
 
     /// Appends a record, and gives the records that were lost to make room.
     ///
     /// # Errors
-    /// [`TooLarge`]; then nothing was lost.
-    pub fn push(&mut self, kind: Kind, arrived: UnixMillis, payload: &[u8]) -> Result<Tally, TooLarge> {
+    /// [`NotStored`]. For one that is [`TooLarge`] nothing was lost.
+    pub fn push(&mut self, kind: Kind, arrived: UnixMillis, payload: &[u8]) -> Result<Tally, NotStored> {
         self.queue_mut(kind.share()).push(kind, arrived, payload)
     }
 
@@ -133,6 +191,8 @@ impl Spool {
             Share::Traces => (Share::Traces, Share::Metrics),
         };
         self.first = second;
+        self.metrics.drop_damaged();
+        self.traces.drop_damaged();
         let reserved = self.queue(second).used().min(max_bytes / 2);
         let repeat = |share| self.queue(share).repeat().filter(|run: &Run| run.bytes <= max_bytes);
         let run = repeat(first).unwrap_or_else(|| self.queue(first).run(max_bytes - reserved, true));
@@ -167,12 +227,17 @@ impl Spool {
     }
 
     /// Appends the frames of `selection` to `page`. Nothing may have changed since they were selected.
-    pub fn copy(&self, selection: &Selection, page: &mut Vec<u8>) {
-        for (queue, run) in [(&self.metrics, &selection.metrics), (&self.traces, &selection.traces)] {
-            let (first, second) = queue.frames(run);
-            page.extend_from_slice(first);
-            page.extend_from_slice(second);
-        }
+    ///
+    /// # Errors
+    /// A file can't be read; then the page is of no use.
+    pub fn copy(&self, selection: &Selection, page: &mut Vec<u8>) -> io::Result<()> {
+        self.metrics.copy(&selection.metrics, page)?;
+        self.traces.copy(&selection.traces, page)
+    }
+
+    /// Records that could not be read any more as they were written, since this was last asked. They are dropped.
+    pub fn take_damaged(&mut self) -> Tally {
+        self.metrics.take_damaged().plus(self.traces.take_damaged())
     }
 
     /// Drops what is before the cursors, and gives the records that are delivered by that.

@@ -1,11 +1,17 @@
 //! One share of the spool: its records, its cursor, and the account of what became of them.
 
+use std::io;
+
+use log::error;
 use siphon_core::{
     units::UnixMillis,
     wire::{Cursor, FRAME_HEADER_BYTES, FrameHeader, Kind},
 };
 
-use super::{Tally, TooLarge, ring::Ring};
+use super::{
+    NotStored, Tally, TooLarge,
+    ring::{Ring, Saved},
+};
 
 /// The records of one share that are not acknowledged, oldest first, as frames in a ring.
 ///
@@ -23,6 +29,8 @@ pub(super) struct Queue {
     handed_out_end: u64,
     unsettled: Tally,
     unsettled_end: u64,
+    /// Records that could not be read any more, since they were last asked for.
+    damaged: Tally,
 }
 
 /// The oldest records of a queue, chosen for a page.
@@ -34,17 +42,24 @@ pub(super) struct Run {
 }
 
 impl Queue {
-    pub(super) fn new(capacity: usize) -> Self {
+    /// The queue whose frames lie in `ring`.
+    pub(super) fn new(ring: Ring, saved: Saved) -> Self {
         Self {
-            ring: Ring::new(capacity),
-            records: 0,
-            by_kind: Tally::default(),
-            next_sequence: 0,
-            page_end: 0,
-            handed_out_end: 0,
+            ring,
+            records: saved.next - saved.oldest,
+            by_kind: saved.by_kind,
+            next_sequence: saved.next,
+            page_end: saved.oldest,
+            handed_out_end: saved.handed_out_end,
             unsettled: Tally::default(),
             unsettled_end: 0,
+            damaged: Tally::default(),
         }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn ring(&mut self) -> &mut Ring {
+        &mut self.ring
     }
 
     pub(super) const fn used(&self) -> usize {
@@ -70,24 +85,32 @@ impl Queue {
         kind: Kind,
         arrived: UnixMillis,
         payload: &[u8],
-    ) -> Result<Tally, TooLarge> {
-        let (bytes, share_bytes) = (FRAME_HEADER_BYTES + payload.len(), self.ring.capacity());
+    ) -> Result<Tally, NotStored> {
+        let (bytes, share_bytes) = (self.ring.frame_bytes(payload.len()), self.ring.capacity());
         let too_large = TooLarge { bytes, share_bytes };
         let payload_bytes = u32::try_from(payload.len()).map_err(|_| too_large)?;
         if bytes > share_bytes {
-            return Err(too_large);
+            return Err(too_large.into());
         }
         let mut lost = Tally::default();
         while self.ring.free() < bytes {
             self.evict(&mut lost);
         }
         let header = FrameHeader { kind, sequence: self.next_sequence, arrived, payload_bytes };
-        self.ring.push(&header.encode());
-        self.ring.push(payload);
+        if let Err(error) = self.append(&header, payload) {
+            return Err(NotStored::Disk { evicted: lost, error });
+        }
         self.next_sequence += 1;
         self.records += 1;
         self.by_kind.add(kind, 1);
         Ok(lost)
+    }
+
+    fn append(&mut self, header: &FrameHeader, payload: &[u8]) -> io::Result<()> {
+        if self.ring.is_behind() {
+            self.save()?;
+        }
+        self.ring.push(header, payload)
     }
 
     fn evict(&mut self, lost: &mut Tally) {
@@ -115,13 +138,14 @@ impl Queue {
 
     /// The oldest of the first `records` records, as far as `budget` bytes go.
     fn run_of(&self, records: u64, budget: usize, at_least_one: bool) -> Run {
-        let mut run = Run::default();
+        let (mut run, mut offset) = (Run::default(), 0);
         while run.records < records {
-            let Some(header) = self.header(run.bytes) else { break };
-            let bytes = run.bytes + frame_bytes(&header);
-            if bytes > budget && !(at_least_one && run.records == 0) {
+            let Some(header) = self.ring.header(offset) else { break };
+            let bytes = run.bytes + FRAME_HEADER_BYTES + header.payload_bytes as usize;
+            if (bytes > budget && !(at_least_one && run.records == 0)) || !self.ring.is_intact(offset) {
                 break;
             }
+            offset += self.ring.frame_bytes(header.payload_bytes as usize);
             run.bytes = bytes;
             run.records += 1;
             run.by_kind.add(header.kind, 1);
@@ -133,6 +157,7 @@ impl Queue {
     pub(super) fn hand_out(&mut self, run: &Run) -> Tally {
         self.page_end = self.oldest() + run.records;
         self.handed_out_end = self.handed_out_end.max(self.page_end);
+        self.save_or_report();
         std::mem::take(&mut self.unsettled)
     }
 
@@ -141,9 +166,9 @@ impl Queue {
         Cursor(self.page_end)
     }
 
-    /// The frames of `run`, in the two pieces that they may lie in.
-    pub(super) fn frames(&self, run: &Run) -> (&[u8], &[u8]) {
-        self.ring.range(0, run.bytes)
+    /// Appends the frames of `run` to `page`.
+    pub(super) fn copy(&self, run: &Run, page: &mut Vec<u8>) -> io::Result<()> {
+        self.ring.copy(run.records, run.bytes, page)
     }
 
     /// What comes before it was handed out at least once.
@@ -165,27 +190,68 @@ impl Queue {
             let Some(kind) = self.pop() else { break };
             delivered.add(kind, 1);
         }
+        if self.ring.is_behind() {
+            self.save_or_report();
+        }
         delivered
     }
 
+    /// Drops the oldest records that can't be read as they were written.
+    pub(super) fn drop_damaged(&mut self) {
+        while self.records > 0 && !self.ring.is_intact(0) {
+            if let Some(kind) = self.pop() {
+                self.damaged.add(kind, 1);
+            }
+        }
+    }
+
+    /// The records that were found damaged since this was last asked.
+    pub(super) fn take_damaged(&mut self) -> Tally {
+        std::mem::take(&mut self.damaged)
+    }
+
+    /// Says whose records these are and will be. Gives those that were another task's, which are dropped.
+    pub(super) fn claim(&mut self, task_arn: &str) -> Tally {
+        let mut foreign = Tally::default();
+        let foreign_end = self.ring.claim(task_arn);
+        while self.records > 0 && self.oldest() < foreign_end {
+            let Some(kind) = self.pop() else { break };
+            foreign.add(kind, 1);
+        }
+        self.save_or_report();
+        foreign
+    }
+
+    fn save_or_report(&mut self) {
+        if let Err(error) = self.save() {
+            error!(error:%; "the spool's file can't be written: an agent that starts now finds older records in it");
+        }
+    }
+
+    fn save(&mut self) -> io::Result<()> {
+        self.ring.save(Saved {
+            oldest: self.oldest(),
+            next: self.next_sequence,
+            handed_out_end: self.handed_out_end,
+            by_kind: self.by_kind,
+        })
+    }
+
     fn pop(&mut self) -> Option<Kind> {
-        let header = self.header(0)?;
-        self.ring.pop(frame_bytes(&header));
+        let Some(header) = self.ring.header(0) else {
+            self.give_up();
+            return None;
+        };
+        self.ring.pop(self.ring.frame_bytes(header.payload_bytes as usize));
         self.records -= 1;
         self.by_kind.remove_one(header.kind);
         Some(header.kind)
     }
 
-    fn header(&self, offset: usize) -> Option<FrameHeader> {
-        let mut bytes = [0; FRAME_HEADER_BYTES];
-        let (first, second) = self.ring.range(offset, FRAME_HEADER_BYTES);
-        let (start, end) = bytes.split_at_mut(first.len());
-        start.copy_from_slice(first);
-        end.copy_from_slice(second);
-        FrameHeader::decode(&bytes)
+    /// Drops all records: where the oldest one's length can't be read, none behind it can be found.
+    fn give_up(&mut self) {
+        self.damaged = self.damaged.plus(std::mem::take(&mut self.by_kind));
+        self.records = 0;
+        self.ring.clear();
     }
-}
-
-const fn frame_bytes(header: &FrameHeader) -> usize {
-    FRAME_HEADER_BYTES + header.payload_bytes as usize
 }

@@ -11,7 +11,7 @@ fn page(spool: &mut Spool, max_bytes: usize) -> Page {
 }
 
 /// A page, and what was lost of the page before it.
-fn pull(spool: &mut Spool, max_bytes: usize) -> (Page, Tally) {
+pub(super) fn pull(spool: &mut Spool, max_bytes: usize) -> (Page, Tally) {
     let selection = spool.select(max_bytes);
     let head = PageHead {
         version: String::new(),
@@ -26,7 +26,7 @@ fn pull(spool: &mut Spool, max_bytes: usize) -> (Page, Tally) {
     };
     let mut bytes = start_page(&head, b"", selection.bytes()).unwrap();
     let head_bytes = bytes.len();
-    spool.copy(&selection, &mut bytes);
+    spool.copy(&selection, &mut bytes).unwrap();
     assert_eq!(bytes.len() - head_bytes, selection.bytes());
     let page = Page::decode(bytes.into()).unwrap();
     assert_eq!(tally(page.records.iter()), selection.handed_out);
@@ -44,7 +44,7 @@ fn tally<'a>(records: impl Iterator<Item = &'a Record>) -> Tally {
     })
 }
 
-fn cursors(page: &Page) -> Cursors {
+pub(super) fn cursors(page: &Page) -> Cursors {
     Cursors { metrics: page.head.metrics.cursor, traces: page.head.traces.cursor }
 }
 
@@ -106,7 +106,7 @@ fn a_full_share_loses_its_oldest_and_leaves_the_other_alone() {
 #[test]
 fn a_record_of_the_whole_share_fits_and_one_byte_more_does_not() {
     let mut spool = Spool::new(400);
-    assert_eq!(Spool::payload_limit(400), 200 - FRAME_HEADER_BYTES);
+    assert_eq!(Spool::payload_limit(400, false), 200 - FRAME_HEADER_BYTES);
     push(&mut spool, Kind::Ecs, 0);
     let error = spool.push(Kind::Ecs, UnixMillis(0), &[0; 200 - FRAME_HEADER_BYTES + 1]).unwrap_err();
     assert_eq!(error.to_string(), "a record of 201 bytes does not fit into its share of 200 bytes");

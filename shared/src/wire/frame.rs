@@ -95,7 +95,8 @@ pub const FRAME_HEADER_BYTES: usize = 21;
 pub struct FrameHeader {
     /// What the payload is.
     pub kind: Kind,
-    /// Place in its share since the agent's start, from 0, without gaps but for evicted records.
+    /// Place in its share, without gaps but for records that were lost. From 0 at the agent's start; a spool on disk goes on
+    /// where it was.
     pub sequence: u64,
     /// When the agent took it, by the agent's clock.
     pub arrived: UnixMillis,
@@ -141,7 +142,7 @@ impl FrameHeader {
 pub struct Record {
     /// What the payload is.
     pub kind: Kind,
-    /// Place in its share since the agent's start.
+    /// Place in its share.
     pub sequence: u64,
     /// When the agent took it, by the agent's clock.
     pub arrived: UnixMillis,

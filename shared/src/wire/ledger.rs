@@ -12,9 +12,9 @@ use super::Kind;
 ///
 /// | event | kind | reason | counts |
 /// |---|---|---|---|
-/// | `accepted_records` | record kind | | records taken into the spool |
+/// | `accepted_records` | record kind | or `recovered` | records taken into the spool, or found there at the start: an agent before this one had accepted them. Their items are not counted again |
 /// | `accepted_items` | record kind | | ECS readings, metric data points, spans, scrapes in them |
-/// | `dropped_records` | record kind | `spool_full`, `too_large` | records lost before they were acknowledged |
+/// | `dropped_records` | record kind | `spool_full`, `too_large`; with a spool on disk also `disk` (not written), `damaged` (not as written), `torn` (recovered, but gone), `other_task` (recovered, but another task's) | records lost before they were acknowledged |
 /// | `buffered_records` | record kind | | records in the spool |
 /// | `buffered_bytes` | `metrics`, `traces` | | bytes that a share of the spool holds |
 /// | `dropped_points` | `otlp_metrics` | a [`crate::otlp::delta::Reason`]: `out_of_order`, `series_limit`, `invalid`, `too_large` | points of delta metrics that were not accumulated; those `too_large` are part of the next total |

@@ -20,8 +20,8 @@
 //!   neither blocks metrics nor sends them twice.
 //! - A page without records needs no ack, and takes no lease unless the puller keeps it: that of a stopping task does, so
 //!   that one puller alone sees its end.
-//! - What was not acknowledged is handed out again. An ack names the [`BootId`]: after a restart the sequences begin
-//!   anew, and an old ack must not drop new records.
+//! - What was not acknowledged is handed out again. An ack names the [`BootId`]: after a restart the sequences may
+//!   begin anew, and an old ack must not drop new records.
 //! - A refusal is JSON, [`Refusal`], under the status that [`RefusalCode::status`] gives.
 
 mod frame;

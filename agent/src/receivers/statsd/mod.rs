@@ -24,7 +24,6 @@ use crate::{
     agent::{Agent, now},
     logging::Throttle,
     net::udp::Datagrams,
-    spool::Spool,
 };
 
 /// A record's size, unless the spool takes less.
@@ -57,7 +56,7 @@ impl Statsd {
         Ok(Self {
             datagrams: Datagrams::new(socket)?,
             series: RefCell::new(Aggregator::new(settings.statsd.options(), now())),
-            record_bytes: RECORD_BYTES.min(Spool::payload_limit(settings.spool_max_bytes)),
+            record_bytes: RECORD_BYTES.min(settings.payload_limit()),
             taken: Cell::default(),
             dropped: Cell::default(),
             refusal_logs: RefCell::default(),
