@@ -1,6 +1,11 @@
 //! An AWS account on moto's server: ECS, SQS, X-Ray, Secrets Manager.
 
-use std::{collections::BTreeMap, net::IpAddr, process::Command};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    process::Command,
+    sync::atomic::{AtomicU8, Ordering},
+};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,6 +17,13 @@ use crate::{
     scratch::Scratch,
     wait,
 };
+
+/// Above the ones that siphon-local gives its tasks. Tests run beside one another: each account's tasks have addresses of
+/// their own.
+static FIRST_HOST: AtomicU8 = AtomicU8::new(221);
+
+/// An account has four tasks; moto may draw more.
+const HOSTS: u8 = 8;
 
 /// Runs until dropped.
 pub struct Moto {
@@ -53,8 +65,9 @@ impl Moto {
         let python = Python::find()?;
         let logs = Scratch::new();
         let port = free_port().to_string();
-        // Addresses above the ones that siphon-local gives its tasks.
-        let process = Process::start("moto", python.app("moto_server.py").args([&port, "221"]), logs.path());
+        let first_host = FIRST_HOST.fetch_add(HOSTS, Ordering::Relaxed).to_string();
+        let mut server = python.app("moto_server.py");
+        let process = Process::start("moto", server.args([&port, &first_host]), logs.path());
         let url = format!("http://127.0.0.1:{port}");
         wait::until("moto is ready", || get(&format!("{url}/moto-api/data.json"), &[]));
         Some(Self { url, python, _process: process, _logs: logs })
