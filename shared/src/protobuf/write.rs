@@ -33,9 +33,9 @@ pub(crate) fn packed(tag: u8, numbers: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// A `double`, which is left out if it is 0, as every number is.
+/// A `double`, which is left out if it is 0, as every number is. Minus zero is another number: it keeps its sign.
 pub(crate) fn double(tag: u8, value: f64, out: &mut Vec<u8>) {
-    if value != 0.0 {
+    if value.to_bits() != 0 {
         out.push(key(tag, FIXED64));
         out.extend_from_slice(&value.to_bits().to_le_bytes());
     }
@@ -123,6 +123,17 @@ mod tests {
                 assert_eq!(out, want, "{expected} {length}");
             }
         }
+    }
+
+    #[test]
+    fn only_zero_is_left_out_and_minus_zero_is_another_number() {
+        let written = |value| {
+            let mut out = Vec::new();
+            double(1, value, &mut out);
+            out
+        };
+        assert!(written(0.0).is_empty());
+        assert_eq!(written(-0.0), [0x09, 0, 0, 0, 0, 0, 0, 0, 0x80]);
     }
 
     #[test]
