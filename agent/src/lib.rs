@@ -40,7 +40,7 @@ pub mod settings;
 pub mod shutdown;
 pub mod spool;
 
-use std::{io, net::SocketAddr, rc::Rc, time::Duration};
+use std::{io, net::SocketAddr, rc::Rc};
 
 use log::{info, warn};
 use siphon_core::wire::BootId;
@@ -49,18 +49,14 @@ use tokio::{
     runtime::{Builder, LocalOptions},
     sync::watch,
     task::spawn_local,
-    time::timeout,
 };
 
 use crate::{
     agent::Agent,
     receivers::{Sockets, ecs, prometheus},
     settings::{PULL_ADDRESS, Settings},
-    shutdown::Signals,
+    shutdown::{Servers, Signals},
 };
-
-/// What the answers in hand get when all is drained.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// The agent can't start.
 #[derive(Debug, thiserror::Error)]
@@ -105,9 +101,11 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
 async fn serve(agent: Rc<Agent>, sockets: Sockets, pull: std::net::TcpListener) -> Result<(), StartError> {
     let mut signals = Signals::listen()?;
     let (close, closing) = watch::channel(false);
-    let mut servers = sockets.serve(&agent, &closing)?;
-    servers.extend(metrics::serve(&agent, closing.clone()));
+    let mut receivers = Servers::new(close, sockets.serve(&agent, &closing)?);
+    let (close, closing) = watch::channel(false);
+    let mut servers: Vec<_> = metrics::serve(&agent, closing.clone()).into_iter().collect();
     servers.push(pull::serve(&agent, TcpListener::from_std(pull)?, closing));
+    let mut others = Servers::new(close, servers);
     log_ready(&agent);
     let (stop_sampling, sampling) = watch::channel(false);
     let scrapes = prometheus::scrape(Rc::clone(&agent), sampling.clone());
@@ -116,14 +114,8 @@ async fn serve(agent: Rc<Agent>, sockets: Sockets, pull: std::net::TcpListener) 
 
     let signal = signals.next().await;
     info!(signal, grace:? = agent.settings.grace; "stopping: taking the last reading, then serving until drained");
-    shutdown::drain(&agent, &mut signals, &stop_sampling, sampler).await;
-    let _ = close.send(true);
-    let _ = timeout(LAST_ANSWERS, async {
-        for server in servers {
-            let _ = server.await;
-        }
-    })
-    .await;
+    shutdown::drain(&agent, &mut signals, &stop_sampling, sampler, &mut receivers).await;
+    tokio::join!(receivers.close(), others.close());
     log_ledger(&agent);
     Ok(())
 }

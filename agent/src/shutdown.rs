@@ -1,5 +1,5 @@
 //! The end: a signal, the last reading, serving on until drained or out of grace, and meanwhile a reading each time that
-//! another container ends.
+//! another container ends. Receivers close before the pull port does: what they took last is drained too.
 
 use std::{io, rc::Rc, time::Duration};
 
@@ -17,6 +17,34 @@ use crate::{agent::Agent, receivers::ecs};
 /// ECS tells all containers to stop at once. For so long even a drained agent stays while others run, for their last
 /// words and exit codes.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// What the answers in hand get when a server closes.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// Servers that close together.
+pub struct Servers {
+    close: watch::Sender<bool>,
+    running: Vec<JoinHandle<()>>,
+}
+
+impl Servers {
+    /// Servers that run, each of which ends when what `close` sends turns true.
+    #[must_use]
+    pub const fn new(close: watch::Sender<bool>, running: Vec<JoinHandle<()>>) -> Self {
+        Self { close, running }
+    }
+
+    /// Closes them. Returns when the answers in hand are given, or have had their time.
+    pub async fn close(&mut self) {
+        let _ = self.close.send(true);
+        let ended = async {
+            while let Some(server) = self.running.pop() {
+                let _ = server.await;
+            }
+        };
+        let _ = timeout(LAST_ANSWERS, ended).await;
+    }
+}
 
 /// SIGTERM, as ECS sends it, and SIGINT, as a terminal does.
 pub struct Signals {
@@ -43,12 +71,14 @@ impl Signals {
 }
 
 /// After the first signal: returns when a reading is taken, the other containers have ended or had time for last words, and
-/// everything is acknowledged; when the grace is over; or at a second signal. What arrives meanwhile is still taken.
+/// everything is acknowledged; when the grace is over; or at a second signal. What arrives meanwhile is still taken, until
+/// all is acknowledged: then `receivers` close, and what they have taken in that moment is waited for too.
 pub async fn drain(
     agent: &Rc<Agent>,
     signals: &mut Signals,
     stop_sampling: &watch::Sender<bool>,
     sampler: JoinHandle<()>,
+    receivers: &mut Servers,
 ) {
     let _ = stop_sampling.send(true);
     let drained = async {
@@ -62,6 +92,8 @@ pub async fn drain(
             let ends = spawn_local(ecs::see_ends(Rc::clone(agent), endpoint));
             let _ = timeout(LAST_WORDS, ends).await; // it goes on while records are to be handed out
         }
+        agent.drained().await;
+        receivers.close().await;
         agent.drained().await;
     };
     tokio::select! {
