@@ -32,6 +32,7 @@ mod http_client;
 mod metadata;
 mod page;
 mod process;
+pub mod receivers;
 mod run;
 mod shop;
 mod store;

@@ -14,6 +14,7 @@ use std::collections::{HashMap, VecDeque};
 use siphon_core::{series::STALE, units::UnixMillis};
 
 use super::Labels;
+use crate::receivers::Series;
 
 const MAX_AGE_MS: i64 = 60 * 60 * 1000;
 const MAX_AHEAD_MS: i64 = 10 * 60 * 1000;
@@ -172,6 +173,14 @@ enum Verdict {
 }
 
 impl Head {
+    /// What is remembered of every series.
+    pub(super) fn series(&self) -> impl Iterator<Item = Series> {
+        self.series.iter().map(|(labels, points)| Series {
+            labels: labels.iter().cloned().collect(),
+            points: points.iter().map(|point| (point.at, point.bits)).collect(),
+        })
+    }
+
     pub(super) fn append(&mut self, labels: &Labels<'_>, points: &[Point], now: UnixMillis) -> Appended {
         let history = self.series.entry(labels.key()).or_default();
         let mut appended = Appended::default();

@@ -22,7 +22,7 @@ use siphon_core::{
     units::UnixMillis,
 };
 
-use crate::{accounts::Accounts, lock, store::Store};
+use crate::{accounts::Accounts, lock, receivers::Series, store::Store};
 use head::{Head, HistogramSize};
 pub(crate) use head::{Point, Reason};
 pub(crate) use labels::Labels;
@@ -50,6 +50,11 @@ impl Amp {
                 (refusal.status, refusal.text).into_response()
             }
         }
+    }
+
+    /// What is stored of every series, as far as it is remembered.
+    pub(crate) fn series(&self) -> Vec<Series> {
+        lock(&self.head).series().collect()
     }
 
     /// Takes every good sample. The text says what was wrong with the first bad one.

@@ -29,16 +29,18 @@ use axum::{
 use crate::{amp::Amp, clock};
 
 /// The region of everything here.
-pub(crate) const REGION: &str = "eu-west-1";
+pub const REGION: &str = "eu-west-1";
 /// The account that owns everything here.
 pub(crate) const ACCOUNT: &str = "111122223333";
 /// Temporary credentials such as Lambda gives to a function. Known to everyone: they open nothing but this stand-in.
-pub(crate) const ACCESS_KEY_ID: &str = "ASIALOCALSTANDIN0000";
-pub(crate) const SECRET_ACCESS_KEY: &str = "local/stand+in/secret/which/opens/nothing";
-pub(crate) const SESSION_TOKEN: &str = "local-stand-in-session-token";
+pub const ACCESS_KEY_ID: &str = "ASIALOCALSTANDIN0000";
+/// Goes with [`ACCESS_KEY_ID`].
+pub const SECRET_ACCESS_KEY: &str = "local/stand+in/secret/which/opens/nothing";
+/// Goes with [`ACCESS_KEY_ID`].
+pub const SESSION_TOKEN: &str = "local-stand-in-session-token";
 
 /// The path of the workspace's receiver.
-pub(crate) const REMOTE_WRITE_PATH: &str = "/workspaces/ws-local/api/v1/remote_write";
+pub const REMOTE_WRITE_PATH: &str = "/workspaces/ws-local/api/v1/remote_write";
 
 /// No service here takes more; each has its own, smaller limit.
 const MAX_BODY_BYTES: usize = 8 << 20;
