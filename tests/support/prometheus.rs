@@ -1,6 +1,10 @@
 //! A real Prometheus server that takes remote write.
 
-use std::{env, fs, process::Command};
+use std::{
+    env, fs,
+    net::{Ipv4Addr, SocketAddr},
+    process::Command,
+};
 
 use serde_json::Value;
 
@@ -14,6 +18,7 @@ use crate::{
 /// Runs until dropped.
 pub struct Prometheus {
     url: String,
+    address: SocketAddr,
     _process: Process,
     _data: Scratch,
 }
@@ -29,12 +34,26 @@ impl Prometheus {
         Self::scraping("")
     }
 
+    /// As [`Self::start`], but no sample is taken out of order, as is Prometheus' default.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn in_order() -> Option<Self> {
+        Self::configured("exemplars: {max_exemplars: 1000}", "")
+    }
+
     /// As [`Self::start`], and it scrapes by itself what `scrape_configs`, a list in YAML, says.
     ///
     /// # Panics
     /// As [`Self::start`].
     #[must_use]
     pub fn scraping(scrape_configs: &str) -> Option<Self> {
+        let storage = "tsdb: {out_of_order_time_window: 30m}, exemplars: {max_exemplars: 1000}";
+        Self::configured(storage, scrape_configs)
+    }
+
+    fn configured(storage: &str, scrape_configs: &str) -> Option<Self> {
         let path = env::var_os("PATH").unwrap_or_default();
         let Some(program) = env::split_paths(&path).map(|dir| dir.join("prometheus")).find(|p| p.is_file())
         else {
@@ -43,15 +62,8 @@ impl Prometheus {
         };
         let data = Scratch::new();
         let config = data.path().join("prometheus.yml");
-        fs::write(
-            &config,
-            format!(
-                "storage: {{tsdb: {{out_of_order_time_window: 30m}}, exemplars: {{max_exemplars: 1000}}}}\n\
-                 scrape_configs: [{scrape_configs}]\n"
-            ),
-        )
-        .unwrap();
-        let address = format!("127.0.0.1:{}", free_port());
+        fs::write(&config, format!("storage: {{{storage}}}\nscrape_configs: [{scrape_configs}]\n")).unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let mut command = Command::new(program);
         command
             .arg(format!("--config.file={}", config.display()))
@@ -62,7 +74,13 @@ impl Prometheus {
         let process = Process::start("prometheus", &mut command, data.path());
         let url = format!("http://{address}");
         wait::until("Prometheus is ready", || get(&format!("{url}/-/ready"), &[]));
-        Some(Self { url, _process: process, _data: data })
+        Some(Self { url, address, _process: process, _data: data })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Where it takes remote write.
@@ -77,7 +95,20 @@ impl Prometheus {
     /// If Prometheus does not take the query.
     #[must_use]
     pub fn query(&self, query: &str) -> Vec<Value> {
-        let body = get(&format!("{}/api/v1/query", self.url), &[("query", query)])
+        self.ask(query, &[("query", query)])
+    }
+
+    /// As [`Self::query`], at the time `at` in seconds since the epoch. A range of time gives `values` of each series.
+    ///
+    /// # Panics
+    /// As [`Self::query`].
+    #[must_use]
+    pub fn query_at(&self, query: &str, at: i64) -> Vec<Value> {
+        self.ask(query, &[("query", query), ("time", &at.to_string())])
+    }
+
+    fn ask(&self, query: &str, parameters: &[(&str, &str)]) -> Vec<Value> {
+        let body = get(&format!("{}/api/v1/query", self.url), parameters)
             .unwrap_or_else(|| panic!("Prometheus refuses {query}"));
         let mut answer: Value = serde_json::from_str(&body).unwrap();
         match answer["data"]["result"].take() {
