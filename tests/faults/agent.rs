@@ -1,0 +1,154 @@
+//! A real agent process of a task.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use siphon_core::wire::Count;
+use siphon_tests::{
+    KEY,
+    process::{Process, command},
+    programs,
+};
+use tokio::time::sleep;
+
+use crate::{
+    metadata::{Metadata, arn},
+    proxy::Upstream,
+};
+
+/// What the agents of a schedule are told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) spool_bytes: u64,
+    pub(crate) grace: Duration,
+    /// The spool outlives the agent, for the next of its task.
+    pub(crate) is_on_disk: bool,
+}
+
+/// The largest OTLP body.
+const BODY_BYTES: u64 = 64 << 10;
+/// Code, stacks and what an idle agent has resident.
+const IDLE_BYTES: u64 = 3 << 20;
+/// The largest page.
+const PAGE_BYTES: u64 = 2 << 20;
+/// What 32 connections may hold; the suite never opens more.
+const CONNECTIONS_BYTES: u64 = 32 * (16 << 10);
+
+impl Settings {
+    /// What an agent may have resident, by the account in `agent/src/lib.rs`.
+    const fn ceiling(self) -> u64 {
+        let bodies = BODY_BYTES + (1 << 20) + 3 * BODY_BYTES;
+        IDLE_BYTES + self.spool_bytes + bodies + PAGE_BYTES + CONNECTIONS_BYTES
+    }
+}
+
+/// Killed when dropped.
+pub(crate) struct Agent {
+    process: Process,
+    settings: Settings,
+    /// Where it takes OTLP.
+    pub(crate) otlp: SocketAddr,
+    pub(crate) upstream: Arc<Upstream>,
+    /// It was told to stop.
+    is_stopping: bool,
+}
+
+impl Agent {
+    /// Starts one of task number `task`, and waits until it knows its task. `name` is that of its log.
+    pub(crate) async fn start(
+        name: &str,
+        task: u32,
+        metadata: Metadata,
+        settings: Settings,
+        logs: &Path,
+    ) -> Self {
+        let local = "127.0.0.1:0";
+        let mut program = command(programs::agent());
+        program
+            .env("SIPHON_KEY", KEY)
+            .env("SIPHON_SAMPLE_INTERVAL", "200ms")
+            .env("SIPHON_SPOOL_MAX_BYTES", settings.spool_bytes.to_string())
+            .env("SIPHON_OTLP_MAX_BODY_BYTES", BODY_BYTES.to_string())
+            .env("SIPHON_DELTA_MAX_SERIES", "0")
+            .env("SIPHON_OTLP_HTTP_ADDRESS", local)
+            .env("SIPHON_OTLP_GRPC_ADDRESS", "off")
+            .env("SIPHON_STATSD_ADDRESS", "off")
+            .env("SIPHON_XRAY_ADDRESS", "off")
+            .env("SIPHON_METRICS_ADDRESS", "off")
+            .env("SIPHON_PULL_ADDRESS", local)
+            .env("SIPHON_GRACE", format!("{}ms", settings.grace.as_millis()))
+            .env("ECS_CONTAINER_METADATA_URI_V4", metadata.url(task));
+        if settings.is_on_disk {
+            let spool = logs.join(format!("spool-of-task-{task}"));
+            fs::create_dir_all(&spool).unwrap();
+            program.env("SIPHON_SPOOL_DIR", spool);
+        }
+        let mut process = Process::start(name, &mut program, logs);
+        let begun = Instant::now();
+        let log = loop {
+            let log = process.log();
+            if log.contains(&arn(task)) {
+                break log;
+            }
+            assert_eq!(process.ended(), None, "{name} ended at its start:\n{log}");
+            assert!(begun.elapsed() < Duration::from_secs(20), "{name} does not know its task:\n{log}");
+            sleep(Duration::from_millis(2)).await;
+        };
+        let pull = address(&log, "answering pulls");
+        Self {
+            process,
+            settings,
+            otlp: address(&log, "receiver=otlp_http"),
+            upstream: Arc::new(Upstream { address: pull, view: Mutex::default() }),
+            is_stopping: false,
+        }
+    }
+
+    /// SIGTERM, as of ECS; once, since a second one would end it at once.
+    pub(crate) fn stop(&mut self) {
+        if !self.is_stopping && !self.has_ended() {
+            self.process.signal("TERM");
+        }
+        self.is_stopping = true;
+    }
+
+    /// SIGKILL. Returns when it has ended.
+    pub(crate) fn kill(&mut self) {
+        if !self.has_ended() {
+            self.process.signal("KILL");
+            self.process.wait();
+        }
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.process.ended().is_some()
+    }
+
+    /// The counters in its last words; `None` if it was not given any.
+    pub(crate) fn last_ledger(&self) -> Option<Vec<Count>> {
+        let log = self.process.log();
+        let line = log.lines().rev().find_map(|line| line.split_once("ledger ").map(|(_, json)| json))?;
+        serde_json::from_str(line).ok()
+    }
+
+    /// That it has ever had more resident than its settings allow. Nothing can be said of an agent that has ended.
+    pub(crate) fn excess(&self) -> Option<String> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let peak = 1024 * peak.split_whitespace().next()?.parse::<u64>().ok()?;
+        let ceiling = self.settings.ceiling();
+        (peak > ceiling).then(|| format!("{peak} bytes were resident; its settings allow {ceiling}"))
+    }
+}
+
+/// The address in the log line that says `text`.
+fn address(log: &str, text: &str) -> SocketAddr {
+    let line = log.lines().find(|line| line.contains(text));
+    let address = line.and_then(|line| line.split(' ').find_map(|word| word.strip_prefix("address=")));
+    address.and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{text} is nowhere in:\n{log}"))
+}

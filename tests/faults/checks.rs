@@ -1,0 +1,118 @@
+//! What must hold once a schedule is over.
+
+use std::collections::BTreeSet;
+
+use siphon_core::wire::Count;
+
+use crate::{
+    ledger::{imbalance, total},
+    metadata::arn,
+    sender::{Answer, Sent},
+    stored::Stored,
+    view::{Content, Sample},
+    world::{Life, World},
+};
+
+/// How a schedule's data fared: samples and spans.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(dead_code, reason = "printed")]
+pub(crate) struct Sum {
+    samples: usize,
+    spans: usize,
+    /// Those that went with agents that were killed.
+    killed: usize,
+    /// Those that spools had no room for, as their agents counted.
+    evicted: usize,
+}
+
+impl World {
+    /// How the data fared, and everything that is wrong.
+    pub(crate) fn check(&mut self, stored: &Stored) -> (Sum, Vec<String>) {
+        let samples = stored.samples.values().map(|points| points.len()).sum();
+        let mut sum = Sum { samples, spans: stored.spans.len(), ..Sum::default() };
+        let mut problems = self.backend.disorder();
+        problems.extend(stored.refused.iter().cloned());
+        let mut sent_by_all = BTreeSet::new();
+        for life in self.lives() {
+            let sent = life.sender.sent();
+            let found = life.check(&sent, stored, &mut sum);
+            problems.extend(found.into_iter().map(|problem| format!("task {}: {problem}", life.task)));
+            let may_be_taken = sent.into_iter().filter(|one| one.answer != Answer::Refused);
+            let task = arn(life.task);
+            sent_by_all.extend(may_be_taken.flat_map(|one| one.samples).map(|sample| (task.clone(), sample)));
+        }
+        let strangers = stored.all_samples().filter(|sample| !sent_by_all.contains(sample));
+        problems.extend(strangers.map(|sample| format!("stored, and no agent has taken it: {sample:?}")));
+        (sum, problems)
+    }
+}
+
+impl Life {
+    fn check(&mut self, sent: &[Sent], stored: &Stored, sum: &mut Sum) -> Vec<String> {
+        let task = arn(self.task);
+        let mut problems = std::mem::take(&mut self.problems);
+        let view = self.agent.upstream.view.lock().unwrap();
+        problems.extend(view.problems.iter().cloned());
+        problems.extend(view.acked().filter_map(|record| lost(record, &task, stored)));
+        let taken = sent.iter().filter(|one| one.answer == Answer::Taken);
+        let missing: Vec<_> = taken.filter(|one| !stored.has(&task, one)).collect();
+        let items = missing.iter().map(|one| one.samples.len() + one.spans.len()).sum::<usize>();
+        if self.is_killed {
+            sum.killed += items;
+            if !self.may_lose {
+                problems.extend(missing.first().map(|one| format!("not found after a new start: {one:?}")));
+            }
+            return problems;
+        }
+        sum.evicted += items;
+        match self.agent.last_ledger() {
+            Some(ledger) => problems.extend(self.check_ledger(&ledger, sent, &missing)),
+            None => problems.push("the agent has ended without its ledger".to_owned()),
+        }
+        problems
+    }
+
+    /// Of an agent that has ended when it was told to. `missing` was taken, and is not stored.
+    fn check_ledger(&self, ledger: &[Count], sent: &[Sent], missing: &[&Sent]) -> Vec<String> {
+        let mut problems = imbalance(ledger);
+        for (kind, is_of) in KINDS {
+            let count = |event| total(ledger, event, kind);
+            let taken = sent.iter().filter(|one| is_of(one) && one.answer == Answer::Taken).count() as u64;
+            let unknown = sent.iter().filter(|one| is_of(one) && one.answer == Answer::None).count() as u64;
+            let accepted = count("accepted_records");
+            if !self.is_heir && !(taken..=taken + unknown).contains(&accepted) {
+                problems.push(format!("{kind}: {accepted} accepted, but {taken} answers of 200"));
+            }
+            let lost = missing.iter().filter(|one| is_of(one)).count() as u64;
+            if lost > count("dropped_records") {
+                problems.push(format!(
+                    "{kind}: {lost} lost, but {} counted: {missing:?}",
+                    count("dropped_records")
+                ));
+            }
+            if count("buffered_records") > 0 {
+                problems.push(format!("{kind}: {} were left at the end", count("buffered_records")));
+            }
+        }
+        let refused = total(ledger, "refused_samples", "metrics");
+        if refused > 0 && !self.is_poisonous {
+            problems.push(format!("{refused} good samples count as refused: {ledger:?}"));
+        }
+        problems
+    }
+}
+
+/// Whether a request has something for records of a kind.
+type IsOf = fn(&Sent) -> bool;
+
+const KINDS: [(&str, IsOf); 2] =
+    [("otlp_metrics", |sent| !sent.samples.is_empty()), ("otlp_traces", |sent| !sent.spans.is_empty())];
+
+/// What an acknowledged record lacks in the receivers.
+fn lost(record: &Content, task: &str, stored: &Stored) -> Option<String> {
+    let sample: Option<&Sample> = record.samples.iter().find(|sample| !stored.has_sample(task, sample));
+    let span = record.spans.iter().find(|id| !stored.spans.contains(*id));
+    let reading = record.reading.filter(|at| !stored.has_reading(task, *at));
+    let is_lost = sample.is_some() || span.is_some() || reading.is_some();
+    is_lost.then(|| format!("acknowledged but not stored: {sample:?} {span:?} {reading:?}"))
+}

@@ -1,0 +1,123 @@
+//! The scraping function's execution environment: frozen between invocations, and killed in one: all its tasks and sockets
+//! end at once.
+
+use std::{
+    future::{pending, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use siphon_core::shard::Shard;
+use siphon_scrape::handler::{Scraped, scrape};
+use tokio::{
+    runtime::{self, Runtime},
+    task::spawn_blocking,
+};
+
+use crate::{
+    function::{Function, event},
+    process,
+    trap::{Point, Trap, Victim},
+};
+
+/// One environment; the next invocation after its death has a new one.
+#[derive(Default)]
+pub(crate) struct Lambda(Option<Runtime>);
+
+/// When an invocation is killed, if it is.
+pub(crate) enum Death {
+    Never,
+    /// When the trap snaps.
+    Trapped(Victim),
+    /// In place of the poll after so many.
+    AfterPolls(u32),
+    /// When the trap snaps; and the environment is a process, which gets SIGKILL.
+    OfProcess(Victim),
+}
+
+impl Point {
+    /// How an invocation dies at this point, in a process of its own or in this one.
+    pub(crate) fn death(self, passes: u32, is_process: bool, trap: &Trap) -> Death {
+        match self {
+            Self::Poll(polls) => Death::AfterPolls(polls),
+            observed if is_process => Death::OfProcess(trap.arm(observed, passes)),
+            observed => Death::Trapped(trap.arm(observed, passes)),
+        }
+    }
+}
+
+impl Lambda {
+    /// Runs one invocation. `None` if it was killed, or was a process and nobody knows.
+    pub(crate) async fn invoke(
+        &mut self,
+        function: &Function,
+        shards: &[Shard],
+        left: Duration,
+        death: Death,
+    ) -> Option<Scraped> {
+        let (victim, polls) = match death {
+            Death::Never => (None, u32::MAX),
+            Death::Trapped(victim) => (Some(victim), u32::MAX),
+            Death::AfterPolls(polls) => (None, polls),
+            Death::OfProcess(victim) => {
+                process::invoke(function, shards, left, victim).await;
+                return None;
+            }
+        };
+        let (event, context, warm) = (event(shards), Arc::clone(&function.context), self.0.take());
+        let run = spawn_blocking(move || {
+            let runtime = warm.unwrap_or_else(new_runtime);
+            let (killed, dead) = victim.map(|Victim { killed, dead }| (killed, dead)).unzip();
+            let scraped = runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    () = snapped(killed) => None,
+                    scraped = at_most(polls, scrape(event, &context, left)) => scraped,
+                }
+            });
+            let runtime = scraped.is_some().then_some(runtime); // else it ends here, before it counts as dead
+            drop(dead);
+            (runtime, scraped)
+        });
+        let (runtime, scraped) = run.await.unwrap();
+        self.0 = runtime;
+        scraped
+    }
+}
+
+impl Drop for Lambda {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The function's own: one thread.
+pub(crate) fn new_runtime() -> Runtime {
+    runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// Resolves when the trap snaps, if there is one and it does.
+pub(crate) async fn snapped(trap: Option<tokio::sync::oneshot::Receiver<()>>) {
+    let is_killed = match trap {
+        Some(killed) => killed.await.is_ok(),
+        None => false,
+    };
+    if !is_killed {
+        pending().await
+    }
+}
+
+/// Gives up `future`, and with it all that it holds, in place of the poll after `polls`.
+async fn at_most<T>(polls: u32, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut polled = 0;
+    poll_fn(move |context| {
+        polled += 1;
+        if polled > polls { Poll::Ready(None) } else { future.as_mut().poll(context).map(Some) }
+    })
+    .await
+}

@@ -1,0 +1,236 @@
+//! The network between scrapers and one address: passes requests and answers on, or breaks them at any byte.
+
+use std::{
+    io::{Error, Result},
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::BytesMut;
+use fastrand::Rng;
+use siphon_core::{
+    units::UnixMillis,
+    wire::{
+        ACK_PATH, PULL_PATH,
+        signature::{Key, NONCE, SIGNATURE, SignedRequest, TIME},
+    },
+};
+use siphon_tests::KEY;
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpListener, TcpStream},
+    time::sleep,
+};
+
+use crate::{
+    dice::Dice,
+    http::Message,
+    trap::{Point, Trap},
+    view::View,
+};
+
+/// What becomes of one exchange. Parts are in thousandths of the message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Break {
+    /// The agent gets part of the request; then both sides see the connection end.
+    CutRequest(usize),
+    /// The agent answers, and nothing of it arrives.
+    LoseAnswer,
+    /// Part of the answer arrives, then the connection is closed.
+    CutAnswer(usize),
+    /// Part of the answer arrives, then the connection is reset.
+    ResetAnswer(usize),
+    /// Part of the answer arrives, then nothing, ever.
+    StallAnswer(usize),
+    /// The answer arrives late, by so many milliseconds.
+    DelayAnswer(u64),
+    /// The request arrives twice: a second agent connection repeats it.
+    RepeatRequest,
+}
+
+impl Break {
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
+        let part = rng.usize(..1000);
+        match rng.u32(..7) {
+            0 => Self::CutRequest(part),
+            1 => Self::LoseAnswer,
+            2 => Self::CutAnswer(part),
+            3 => Self::ResetAnswer(part),
+            4 => Self::StallAnswer(part),
+            5 => Self::DelayAnswer(rng.u64(5..300)),
+            _ => Self::RepeatRequest,
+        }
+    }
+}
+
+/// An agent's process behind the address.
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
+    pub(crate) view: Mutex<View>,
+}
+
+/// An address that scrapers are sent to.
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    upstream: Mutex<Option<Arc<Upstream>>>,
+    dice: Dice<Break>,
+    trap: Arc<Trap>,
+    is_cut: AtomicBool,
+    /// What scrapers' clocks are ahead of the agent's.
+    skew_ms: AtomicI64,
+}
+
+impl Proxy {
+    /// Listens at a port of its own, on `address`.
+    pub(crate) async fn start(address: SocketAddr, dice: Dice<Break>, trap: Arc<Trap>) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let shared = Shared {
+            upstream: Mutex::default(),
+            dice,
+            trap,
+            is_cut: AtomicBool::new(false),
+            skew_ms: AtomicI64::new(0),
+        };
+        let proxy = Self { address: listener.local_addr().unwrap(), shared: Arc::new(shared) };
+        let shared = Arc::clone(&proxy.shared);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let shared = Arc::clone(&shared);
+                tokio::spawn(async move { shared.serve(stream).await });
+            }
+        });
+        proxy
+    }
+
+    /// From now on, `upstream` has the address.
+    pub(crate) fn lead_to(&self, upstream: Option<Arc<Upstream>>) {
+        *self.shared.upstream.lock().unwrap() = upstream;
+    }
+
+    /// Lets nothing through, or again all.
+    pub(crate) fn cut(&self, is_cut: bool) {
+        self.shared.is_cut.store(is_cut, Ordering::Relaxed);
+    }
+
+    /// Sets scrapers' clocks to so much ahead of the agent's.
+    pub(crate) fn skew(&self, ms: i64) {
+        self.shared.skew_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// No more faults.
+    pub(crate) fn calm(&self) {
+        self.shared.dice.calm();
+        self.cut(false);
+        self.skew(0);
+    }
+}
+
+impl Shared {
+    /// Serves one connection until either side ends it, or it is broken.
+    async fn serve(&self, mut down: TcpStream) {
+        let Some(upstream) = self.upstream.lock().unwrap().clone() else { return reset(down) };
+        if self.is_cut.load(Ordering::Relaxed) {
+            return reset(down);
+        }
+        let Ok(mut up) = TcpStream::connect(upstream.address).await else { return reset(down) };
+        let (mut asked, mut answered) = (BytesMut::new(), BytesMut::new());
+        while let Ok(request) = Message::read(&mut down, &mut asked).await {
+            if self.is_cut.load(Ordering::Relaxed) {
+                return reset(down);
+            }
+            let request = self.skewed(request);
+            let fault = self.dice.roll();
+            let point = if request.path() == ACK_PATH { Point::BeforeAck } else { Point::BeforePull };
+            self.trap.pass(point).await;
+            let Ok(answer) = forward(&request, fault, &mut up, &mut answered, &upstream).await else {
+                return;
+            };
+            match fault {
+                Some(Break::LoseAnswer) => return reset(down),
+                Some(Break::DelayAnswer(ms)) => sleep(Duration::from_millis(ms)).await,
+                Some(Break::CutAnswer(part)) => {
+                    let _ = down.write_all(first(&answer.bytes(), part)).await;
+                    return;
+                }
+                Some(Break::ResetAnswer(part)) => {
+                    let _ = down.write_all(first(&answer.bytes(), part)).await;
+                    return reset(down);
+                }
+                Some(Break::StallAnswer(part)) => {
+                    let _ = down.write_all(first(&answer.bytes(), part)).await;
+                    let _ = Message::read(&mut down, &mut asked).await; // until the scraper gives up
+                    return;
+                }
+                _ => {}
+            }
+            if down.write_all(&answer.bytes()).await.is_err() {
+                return;
+            }
+            match request.path() {
+                PULL_PATH => self.trap.pass(Point::AfterPull).await,
+                ACK_PATH => self.trap.pass(Point::AfterAck).await,
+                _ => {}
+            }
+        }
+    }
+
+    /// The request as a scraper with another clock had made it.
+    fn skewed(&self, mut request: Message) -> Message {
+        let skew = self.skew_ms.load(Ordering::Relaxed);
+        let header = |name| request.header(name).unwrap_or_default().to_owned();
+        let (Ok(time), Ok(nonce)) = (header(TIME).parse::<i64>(), header(NONCE).parse()) else {
+            return request;
+        };
+        if skew == 0 {
+            return request;
+        }
+        let (time, body) = (UnixMillis(time + skew), request.body.clone());
+        let signed = SignedRequest { method: "POST", path: request.path(), time, nonce, body: &body };
+        let signature = Key::from_hex(KEY).unwrap().sign_request(&signed).to_string();
+        request.set_header(TIME, &time.to_string());
+        request.set_header(SIGNATURE, &signature);
+        request
+    }
+}
+
+/// The agent's answer, noted. An error ends the connection.
+async fn forward(
+    request: &Message,
+    fault: Option<Break>,
+    up: &mut TcpStream,
+    answered: &mut BytesMut,
+    upstream: &Upstream,
+) -> Result<Message> {
+    if let Some(Break::CutRequest(part)) = fault {
+        let bytes = request.bytes();
+        up.write_all(first(&bytes, part)).await?;
+        return Err(Error::other("told to"));
+    }
+    up.write_all(&request.bytes()).await?;
+    let answer = Message::read(up, answered).await?;
+    upstream.view.lock().unwrap().note(request, &answer);
+    if matches!(fault, Some(Break::RepeatRequest)) {
+        let mut other = TcpStream::connect(upstream.address).await?;
+        other.write_all(&request.bytes()).await?;
+        let repeated = Message::read(&mut other, &mut BytesMut::new()).await?;
+        upstream.view.lock().unwrap().note(request, &repeated);
+    }
+    Ok(answer)
+}
+
+fn first(bytes: &[u8], thousandths: usize) -> &[u8] {
+    &bytes[..bytes.len() * thousandths / 1000]
+}
+
+/// Ends a connection the hard way.
+pub(crate) fn reset(stream: TcpStream) {
+    let _ = stream.set_zero_linger(); // or it ends softly
+}

@@ -1,0 +1,152 @@
+//! A schedule of faults, drawn from a seed: the same seed, the same schedule. When each step meets what the processes are
+//! doing is up to the machine.
+
+use std::{env, fmt, time::Duration};
+
+use fastrand::Rng;
+
+use crate::{agent::Settings, backend::Trouble, sender::Habit, trap::Point};
+
+/// All of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Schedule {
+    pub(crate) seed: u64,
+    pub(crate) agents: Settings,
+    /// Of the tasks that are there from the start.
+    pub(crate) habits: Vec<Habit>,
+    /// Of each hundred exchanges with agents so many are broken.
+    pub(crate) broken_percent: u32,
+    /// Of each hundred writes so many meet trouble.
+    pub(crate) trouble_percent: u32,
+    /// The best version of remote write that the function may speak. No receiver here knows 2.0.
+    pub(crate) remote_write: &'static str,
+    /// The most that the function pulls at once.
+    pub(crate) page_bytes: u32,
+    /// Each with the milliseconds of peace after it.
+    pub(crate) steps: Vec<(Step, u64)>,
+}
+
+/// What happens next.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// The function is invoked.
+    Scrape(Scrape),
+    /// A task's agent is killed, and started again.
+    Restart(usize),
+    /// A task's agent is killed; its address is given to a new task.
+    Reuse(usize),
+    /// A task is stopped; another is started.
+    Replace(usize),
+    /// Nothing goes between scrapers and a task any more, or again.
+    Cut(usize, bool),
+    /// Scrapers' clocks are so many milliseconds ahead of a task's.
+    Skew(usize, i64),
+    /// Every write meets this; `None`: an end to it.
+    Storm { metrics: Option<Trouble>, traces: Option<Trouble> },
+}
+
+/// Invocations, all at the same time.
+#[derive(Clone, Debug)]
+pub(crate) struct Scrape {
+    /// How many environments get the messages: SQS delivers at least once.
+    pub(crate) copies: usize,
+    /// Every message is in its event twice.
+    pub(crate) is_doubled: bool,
+    /// The messages of the listing so many before the latest come first.
+    pub(crate) late_listing: Option<usize>,
+    pub(crate) left: Duration,
+    /// Where the first environment dies, after passing it so often.
+    pub(crate) death: Option<(Point, u32)>,
+    /// That environment is a process, where it dies at a point that is observed.
+    pub(crate) is_process: bool,
+    /// The next steps don't wait for it.
+    pub(crate) goes_on: bool,
+}
+
+impl Schedule {
+    /// That of `seed`. Applications' clocks are behind by `most_skew_ms` at most, and ahead by a sixth of it.
+    pub(crate) fn draw(seed: u64, most_skew_ms: i64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let rng = &mut rng;
+        let tasks = rng.usize(1..=3);
+        let habits = (0..tasks).map(|_| habit(rng, most_skew_ms)).collect();
+        let steps = rng.usize(8..=16);
+        Self {
+            seed,
+            agents: Settings {
+                spool_bytes: [64 << 10, 256 << 10, 8 << 20][rng.usize(..3)],
+                grace: Duration::from_secs(30),
+                is_on_disk: env::var("SIPHON_FAULT_SPOOL").is_ok_and(|spool| spool == "disk"),
+            },
+            habits,
+            broken_percent: [0, 10, 30][rng.usize(..3)],
+            trouble_percent: [0, 10, 40][rng.usize(..3)],
+            remote_write: ["1.0", "1.0", "1.0", "2.0"][rng.usize(..4)],
+            page_bytes: [64 << 10, 1 << 20][rng.usize(..2)],
+            steps: (0..steps).map(|_| (step(rng, tasks), rng.u64(0..200))).collect(),
+        }
+    }
+}
+
+fn habit(rng: &mut Rng, most_skew_ms: i64) -> Habit {
+    // A few fill pages and requests; most have little to say, often.
+    let (gauges, pause_ms) = if rng.u32(..8) == 0 {
+        (rng.u32(200..=400), rng.u64(15..40))
+    } else {
+        (rng.u32(1..=12), rng.u64(5..40))
+    };
+    Habit {
+        pause: Duration::from_millis(pause_ms),
+        gauges,
+        spans: rng.u32(0..=4),
+        skew_ms: if rng.u32(..4) == 0 { rng.i64(-most_skew_ms..=most_skew_ms / 6) } else { 0 },
+        is_poisonous: rng.u32(..5) == 0,
+    }
+}
+
+fn step(rng: &mut Rng, tasks: usize) -> Step {
+    let task = rng.usize(..tasks);
+    match rng.u32(..18) {
+        0..=10 => Step::Scrape(scrape(rng)),
+        11 => Step::Restart(task),
+        12 => Step::Reuse(task),
+        13 => Step::Replace(task),
+        14 => Step::Cut(task, rng.bool()),
+        15 => Step::Skew(task, [-400_000, -20_000, 0, 20_000, 400_000][rng.usize(..5)]),
+        16 => Step::Storm { metrics: Some(Trouble::draw(rng)), traces: None },
+        _ => Step::Storm { metrics: None, traces: rng.bool().then(|| Trouble::draw(rng)) },
+    }
+}
+
+fn scrape(rng: &mut Rng) -> Scrape {
+    let death = (rng.u32(..3) > 0).then(|| match rng.usize(..9) {
+        point @ 0..7 => (Point::OBSERVED[point], rng.u32(..3)),
+        _ => (Point::Poll(rng.u32(1..60)), 0),
+    });
+    Scrape {
+        copies: 1 + usize::from(rng.u32(..4) == 0),
+        is_doubled: rng.u32(..5) == 0,
+        late_listing: (rng.u32(..4) == 0).then(|| rng.usize(1..4)),
+        left: Duration::from_millis(rng.u64(400..1200)),
+        death,
+        is_process: rng.u32(..6) == 0,
+        goes_on: rng.u32(..3) == 0,
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, agents, habits, broken_percent, trouble_percent, remote_write, page_bytes, steps } =
+            self;
+        writeln!(
+            f,
+            "seed {seed}: {broken_percent} % of exchanges broken, {trouble_percent} % of writes in trouble"
+        )?;
+        writeln!(f, "  {agents:?}, remote write {remote_write}, pages of {page_bytes} bytes")?;
+        habits.iter().enumerate().try_for_each(|(n, habit)| writeln!(f, "  task {n}: {habit:?}"))?;
+        steps
+            .iter()
+            .enumerate()
+            .try_for_each(|(n, (step, pause))| writeln!(f, "  {n}. {step:?}, then {pause} ms"))
+    }
+}

@@ -1,0 +1,247 @@
+//! An application: sends values that occur nowhere else, and notes what its agent took.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::BytesMut;
+use prost::Message as _;
+use siphon_core::otlp::{
+    AnyValue, Gauge, KeyValue, Metric, MetricData, MetricsRequest, NumberPoint, NumberValue, ResourceMetrics,
+    ResourceSpans, ScopeMetrics, ScopeSpans, Span, Sum, Temporality, TraceRequest, Value,
+};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinHandle, time::sleep};
+
+use crate::{
+    http::Message,
+    view::{Sample, hex},
+};
+
+/// How an application sends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Habit {
+    /// Between two exports.
+    pub(crate) pause: Duration,
+    /// Gauges in each export of metrics; a counter goes with them.
+    pub(crate) gauges: u32,
+    /// Spans in each export of traces, which is every second one.
+    pub(crate) spans: u32,
+    /// What its clock is ahead.
+    pub(crate) skew_ms: i64,
+    /// Each export of metrics has a sample that receivers refuse beside the good ones.
+    pub(crate) is_poisonous: bool,
+}
+
+/// What the agent said to an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// 200.
+    Taken,
+    /// Anything else.
+    Refused,
+    /// None: it may be taken.
+    None,
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) answer: Answer,
+    pub(crate) samples: Vec<Sample>,
+    /// Ids of spans.
+    pub(crate) spans: Vec<String>,
+}
+
+/// Sends until it is stopped.
+pub(crate) struct Sender {
+    sent: Arc<Mutex<Vec<Sent>>>,
+    stop: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Sender {
+    /// To the agent that takes OTLP at `otlp`. `id` is this application's alone.
+    pub(crate) fn start(otlp: SocketAddr, id: String, number: u32, habit: Habit) -> Self {
+        let (sent, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let mut application = Application {
+            otlp,
+            id,
+            number,
+            habit,
+            exports: 0,
+            begun: now(),
+            latest: 0,
+            connection: None,
+            sent: Arc::clone(&sent),
+        };
+        let stopped = Arc::clone(&stop);
+        let task = tokio::spawn(async move {
+            while !stopped.load(Ordering::Relaxed) && application.exports < MOST_EXPORTS {
+                application.export().await;
+                sleep(habit.pause).await;
+            }
+        });
+        Self { sent, stop, task }
+    }
+
+    /// Returns when the last export is answered.
+    pub(crate) async fn stop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if !self.task.is_finished() {
+            (&mut self.task).await.unwrap();
+        }
+    }
+
+    /// All requests so far.
+    pub(crate) fn sent(&self) -> Vec<Sent> {
+        self.sent.lock().unwrap().clone()
+    }
+}
+
+struct Application {
+    otlp: SocketAddr,
+    id: String,
+    number: u32,
+    habit: Habit,
+    exports: u32,
+    /// Milliseconds since the epoch, by a right clock.
+    begun: i64,
+    /// The time of the latest samples.
+    latest: i64,
+    connection: Option<TcpStream>,
+    sent: Arc<Mutex<Vec<Sent>>>,
+}
+
+/// Receivers of `siphon-local` remember so many points of a series.
+const MOST_EXPORTS: u32 = 600;
+
+/// Answers come within milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Application {
+    async fn export(&mut self) {
+        self.exports += 1;
+        // Two apart at least: the marker that ends a series comes one after its latest sample.
+        self.latest = (now() + self.habit.skew_ms).max(self.latest + 2);
+        let (request, samples) = self.metrics();
+        self.send("/v1/metrics", &request, samples, Vec::new()).await;
+        if self.exports.is_multiple_of(2) && self.habit.spans > 0 {
+            let (request, spans) = self.traces();
+            self.send("/v1/traces", &request, Vec::new(), spans).await;
+        }
+    }
+
+    async fn send(&mut self, path: &str, body: &[u8], samples: Vec<Sample>, spans: Vec<String>) {
+        let request = Message::post(path, &[("content-type", "application/x-protobuf")], body.to_vec());
+        let answer = tokio::time::timeout(PATIENCE, self.exchange(&request)).await;
+        let answer = match answer {
+            Ok(Ok(200)) => Answer::Taken,
+            Ok(Ok(_)) => Answer::Refused,
+            Ok(Err(_)) | Err(_) => Answer::None,
+        };
+        self.sent.lock().unwrap().push(Sent { answer, samples, spans });
+    }
+
+    /// The answer's status. The connection is kept while it works.
+    async fn exchange(&mut self, request: &Message) -> std::io::Result<u16> {
+        let mut connection = match self.connection.take() {
+            Some(kept) => kept,
+            None => TcpStream::connect(self.otlp).await?,
+        };
+        connection.write_all(&request.bytes()).await?;
+        let answer = Message::read(&mut connection, &mut BytesMut::new()).await?;
+        self.connection = Some(connection);
+        Ok(answer.status())
+    }
+
+    fn metrics(&self) -> (Vec<u8>, Vec<Sample>) {
+        let gauges = (0..self.habit.gauges).map(|n| (format!("{}-{n}", self.id), self.value(n)));
+        let gauges: Vec<_> = gauges.collect();
+        let counter = (format!("{}-counter", self.id), f64::from(self.exports));
+        let sample = |(key, value): &(String, f64)| Sample {
+            key: key.clone(),
+            at: self.latest,
+            bits: value.to_bits(),
+        };
+        let samples = gauges.iter().chain([&counter]).map(sample).collect();
+        let keyed = |(key, value): &(String, f64)| point("key", key, self.latest, *value);
+        let gauge = MetricData::Gauge(Gauge { points: gauges.iter().map(keyed).collect() });
+        let sum = MetricData::Sum(Sum {
+            points: vec![keyed(&counter)],
+            temporality: Temporality::Cumulative.into(),
+            monotonic: true,
+        });
+        let mut metrics = vec![metric("faults_gauge", gauge), metric("faults_counter", sum)];
+        if self.habit.is_poisonous {
+            // Always of the same time, each with another value: receivers take the first.
+            let points = vec![point("poison", &self.id, self.begun, f64::from(self.exports))];
+            metrics.push(metric("faults_poison", MetricData::Gauge(Gauge { points })));
+        }
+        let scope_metrics = vec![ScopeMetrics { scope: None, metrics }];
+        let resource_metrics = vec![ResourceMetrics { resource: None, scope_metrics }];
+        (MetricsRequest { resource_metrics }.encode_to_vec(), samples)
+    }
+
+    /// With all bits of its fraction in use; now and then one that is easily mistaken for another.
+    fn value(&self, gauge: u32) -> f64 {
+        match self.exports % 16 {
+            0 => -0.0,
+            1 => f64::MIN_POSITIVE,
+            _ => (f64::from(self.number) * 1e6 + f64::from(self.exports * 10 + gauge)).sqrt(),
+        }
+    }
+
+    fn traces(&self) -> (Vec<u8>, Vec<String>) {
+        let id = |n: u32| {
+            let within = self.exports * 100 + n;
+            [self.number.to_be_bytes(), within.to_be_bytes()].concat()
+        };
+        let seconds = u32::try_from(self.begun / 1000).unwrap();
+        // They remember so many spans of a trace, and so many traces.
+        let trace =
+            [seconds.to_be_bytes(), self.number.to_be_bytes(), [7; 4], (self.exports / 80).to_be_bytes()];
+        let nanos = u64::try_from(now()).unwrap() * 1_000_000;
+        let span = |n| Span {
+            trace_id: trace.concat(),
+            span_id: id(n),
+            name: format!("span {n}"),
+            kind: 2,
+            start_time_unix_nano: nanos,
+            end_time_unix_nano: nanos + 1_000_000,
+            ..Span::default()
+        };
+        let spans: Vec<_> = (0..self.habit.spans).map(span).collect();
+        let ids = spans.iter().map(|span| hex(&span.span_id)).collect();
+        let scope_spans = vec![ScopeSpans { scope: None, spans }];
+        (
+            TraceRequest { resource_spans: vec![ResourceSpans { resource: None, scope_spans }] }
+                .encode_to_vec(),
+            ids,
+        )
+    }
+}
+
+fn metric(name: &str, data: MetricData) -> Metric {
+    Metric { name: name.to_owned(), data: Some(data), ..Metric::default() }
+}
+
+fn point(attribute: &str, key: &str, at: i64, value: f64) -> NumberPoint {
+    let text = Some(AnyValue { value: Some(Value::String(key.to_owned())) });
+    NumberPoint {
+        time_unix_nano: u64::try_from(at).unwrap() * 1_000_000,
+        value: Some(NumberValue::Double(value)),
+        attributes: vec![KeyValue { key: attribute.to_owned(), value: text }],
+        ..NumberPoint::default()
+    }
+}
+
+/// Milliseconds since the epoch.
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap()
+}
