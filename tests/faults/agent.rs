@@ -24,6 +24,7 @@ use crate::{
 /// What the agents of a schedule are told.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
+    /// In memory, or on disk.
     pub(crate) spool_bytes: u64,
     pub(crate) grace: Duration,
     /// The spool outlives the agent, for the next of its task.
@@ -43,7 +44,8 @@ impl Settings {
     /// What an agent may have resident, by the account in `agent/src/lib.rs`.
     const fn ceiling(self) -> u64 {
         let bodies = BODY_BYTES + (1 << 20) + 3 * BODY_BYTES;
-        IDLE_BYTES + self.spool_bytes + bodies + PAGE_BYTES + CONNECTIONS_BYTES
+        let spool = if self.is_on_disk { 0 } else { self.spool_bytes };
+        IDLE_BYTES + spool + bodies + PAGE_BYTES + CONNECTIONS_BYTES
     }
 }
 
@@ -87,6 +89,7 @@ impl Agent {
             let spool = logs.join(format!("spool-of-task-{task}"));
             fs::create_dir_all(&spool).unwrap();
             program.env("SIPHON_SPOOL_DIR", spool);
+            program.env("SIPHON_SPOOL_DISK_MAX_BYTES", settings.spool_bytes.to_string());
         }
         let mut process = Process::start(name, &mut program, logs);
         let begun = Instant::now();

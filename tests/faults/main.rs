@@ -1,10 +1,10 @@
 //! The fault suite: seeded schedules of everything that can go wrong between an application and the receivers, against
 //! real agents and the function's own code. After each: all that agents have taken is stored once, bit by bit and in
-//! order, but for what is counted as lost; ledgers balance; memory stays below what the settings allow.
+//! order, but for what is counted as lost, or was killed with the spool that held it; ledgers balance; memory stays below
+//! what the settings allow.
 //!
 //! A schedule that fails prints itself and its seed. `SIPHON_FAULT_SEED=N` runs that one alone;
-//! `SIPHON_SOAK_SECONDS=N` runs new ones for so long. `SIPHON_FAULT_SPOOL=disk` gives agents a spool on disk: then one that
-//! is killed and started again loses nothing.
+//! `SIPHON_SOAK_SECONDS=N` runs new ones for so long.
 //!
 //! ```text
 //!   sender ──OTLP──► siphon-agent ◄──► proxy ◄──► lambda: scrape ──► backend ──► strict receivers, or Prometheus

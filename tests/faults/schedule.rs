@@ -1,7 +1,7 @@
 //! A schedule of faults, drawn from a seed: the same seed, the same schedule. When each step meets what the processes are
 //! doing is up to the machine.
 
-use std::{env, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use fastrand::Rng;
 
@@ -73,11 +73,7 @@ impl Schedule {
         let steps = rng.usize(8..=16);
         Self {
             seed,
-            agents: Settings {
-                spool_bytes: [64 << 10, 256 << 10, 8 << 20][rng.usize(..3)],
-                grace: Duration::from_secs(30),
-                is_on_disk: env::var("SIPHON_FAULT_SPOOL").is_ok_and(|spool| spool == "disk"),
-            },
+            agents: agents(rng),
             habits,
             broken_percent: [0, 10, 30][rng.usize(..3)],
             trouble_percent: [0, 10, 40][rng.usize(..3)],
@@ -86,6 +82,13 @@ impl Schedule {
             steps: (0..steps).map(|_| (step(rng, tasks), rng.u64(0..200))).collect(),
         }
     }
+}
+
+fn agents(rng: &mut Rng) -> Settings {
+    // On disk there is room for all: what a killed agent has let go for want of room, nobody can tell.
+    let (spool_bytes, is_on_disk) =
+        [(64 << 10, false), (256 << 10, false), (8 << 20, false), (8 << 20, true)][rng.usize(..4)];
+    Settings { spool_bytes, is_on_disk, grace: Duration::from_secs(30) }
 }
 
 fn habit(rng: &mut Rng, most_skew_ms: i64) -> Habit {

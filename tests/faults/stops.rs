@@ -7,7 +7,7 @@ use std::{
 };
 
 use fastrand::Rng;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, future::join, stream};
 use siphon_core::{
     shard::{Shard, Target},
     units::UnixMillis,
@@ -37,7 +37,7 @@ const BATCH: usize = 50;
 const AT_ONCE: usize = 3;
 
 /// A drain that begins so long before the end of the grace, by the clock of the test, overlaps with it for certain: time
-/// enough on any machine.
+/// enough on any machine. The application ends so long before it, too.
 const MARGIN: Duration = Duration::from_secs(1);
 
 /// For one invocation.
@@ -154,24 +154,31 @@ async fn batch(seed: u64) -> (Account, Vec<String>) {
 
 impl Ground {
     async fn stop(&self, stop: Stop) -> Ended {
-        let (task, settings) =
-            (number(), Settings { spool_bytes: 1 << 20, grace: stop.grace(), is_on_disk: false });
+        let settings = Settings { spool_bytes: 1 << 20, grace: stop.grace(), is_on_disk: false };
+        let task = number();
         let name = format!("agent-of-task-{task}");
         let mut agent = Agent::start(&name, task, self.metadata, settings, self.logs.path()).await;
         let mut sender = Sender::start(agent.otlp, format!("task-{task}"), task, stop.habit);
         sleep(stop.life).await;
         agent.stop();
         let told = Instant::now();
-        let is_in_time = loop {
-            if stop.delay.is_some_and(|delay| told.elapsed() >= delay) {
-                break true;
-            }
+        let sending = async {
+            sleep(stop.grace().saturating_sub(MARGIN)).await;
+            sender.stop().await; // what was taken to the end counts too
+        };
+        let (overlaps, ()) = join(self.drain(stop, task, &mut agent, told), sending).await;
+        Ended { task, stop, overlaps, agent, sender }
+    }
+
+    /// Waits for the event, then drains the task until its agent has ended. Whether that began early enough.
+    async fn drain(&self, stop: Stop, task: u32, agent: &mut Agent, told: Instant) -> bool {
+        while stop.delay.is_none_or(|delay| told.elapsed() < delay) {
             if agent.has_ended() {
-                break false;
+                return false;
             }
             sleep(Duration::from_millis(2)).await;
-        };
-        let overlaps = is_in_time && told.elapsed() + MARGIN < stop.grace();
+        }
+        let overlaps = told.elapsed() + MARGIN < stop.grace();
         let mut lambda = Lambda::default();
         while !agent.has_ended() {
             if told.elapsed() > stop.timeout {
@@ -184,8 +191,7 @@ impl Ground {
             lambda.invoke(&self.function, &[shard], LEFT, Death::Never).await;
             sleep(Duration::from_millis(10)).await;
         }
-        sender.stop().await; // it has sent to the end, and what was taken last counts too
-        Ended { task, stop, overlaps, agent, sender }
+        overlaps
     }
 }
 
