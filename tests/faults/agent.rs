@@ -19,6 +19,7 @@ use tokio::time::sleep;
 use crate::{
     metadata::{Metadata, arn},
     proxy::Upstream,
+    world,
 };
 
 /// What the agents of a schedule are told.
@@ -69,7 +70,8 @@ impl Agent {
         settings: Settings,
         logs: &Path,
     ) -> Self {
-        let local = "127.0.0.1:0";
+        // Of its own: whoever still sends to an agent that has ended must not reach the next one.
+        let local = format!("{}:0", world::address());
         let mut program = command(programs::agent());
         program
             .env("SIPHON_KEY", KEY)
@@ -77,12 +79,12 @@ impl Agent {
             .env("SIPHON_SPOOL_MAX_BYTES", settings.spool_bytes.to_string())
             .env("SIPHON_OTLP_MAX_BODY_BYTES", BODY_BYTES.to_string())
             .env("SIPHON_DELTA_MAX_SERIES", "0")
-            .env("SIPHON_OTLP_HTTP_ADDRESS", local)
+            .env("SIPHON_OTLP_HTTP_ADDRESS", &local)
             .env("SIPHON_OTLP_GRPC_ADDRESS", "off")
             .env("SIPHON_STATSD_ADDRESS", "off")
             .env("SIPHON_XRAY_ADDRESS", "off")
             .env("SIPHON_METRICS_ADDRESS", "off")
-            .env("SIPHON_PULL_ADDRESS", local)
+            .env("SIPHON_PULL_ADDRESS", &local)
             .env("SIPHON_GRACE", format!("{}ms", settings.grace.as_millis()))
             .env("ECS_CONTAINER_METADATA_URI_V4", metadata.url(task));
         if settings.is_on_disk {

@@ -47,7 +47,7 @@ impl Function {
             .endpoint_url(&settings.aws)
             .load()
             .await;
-        let context = Arc::new(Context::new(config.unwrap(), &aws).unwrap());
+        let context = Arc::new(Context::new(config.unwrap(), &aws).await.unwrap());
         Self { settings, context }
     }
 }

@@ -16,7 +16,7 @@ use siphon_core::{
     units::UnixMillis,
     wire::{
         ACK_PATH, PULL_PATH,
-        signature::{Key, NONCE, SIGNATURE, SignedRequest, TIME},
+        signature::{BodyDigest, Key, NONCE, SignedRequest, TIME},
     },
 };
 use siphon_tests::KEY;
@@ -192,11 +192,11 @@ impl Shared {
         if skew == 0 {
             return request;
         }
-        let (time, body) = (UnixMillis(time + skew), request.body.clone());
-        let signed = SignedRequest { method: "POST", path: request.path(), time, nonce, body: &body };
-        let signature = Key::from_hex(KEY).unwrap().sign_request(&signed).to_string();
-        request.set_header(TIME, &time.to_string());
-        request.set_header(SIGNATURE, &signature);
+        let (time, digest) = (UnixMillis(time + skew), BodyDigest::of(&request.body));
+        let signed = SignedRequest { method: "POST", path: request.path(), time, nonce, digest };
+        for (name, value) in signed.headers(&Key::from_hex(KEY).unwrap()) {
+            request.set_header(name, &value);
+        }
         request
     }
 }

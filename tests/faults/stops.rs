@@ -2,18 +2,19 @@
 //! races its grace.
 
 use std::{
+    pin::pin,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use fastrand::Rng;
-use futures_util::{StreamExt as _, future::join, stream};
+use futures_util::{StreamExt as _, stream};
 use siphon_core::{
     shard::{Shard, Target},
     units::UnixMillis,
 };
 use siphon_tests::scratch::Scratch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout_at};
 
 use crate::{
     agent::{Agent, Settings},
@@ -162,11 +163,17 @@ impl Ground {
         sleep(stop.life).await;
         agent.stop();
         let told = Instant::now();
-        let sending = async {
-            sleep(stop.grace().saturating_sub(MARGIN)).await;
-            sender.stop().await; // what was taken to the end counts too
+        let ends = told + stop.grace().saturating_sub(MARGIN);
+        let overlaps = {
+            let mut drain = pin!(self.drain(stop, task, &mut agent, told));
+            // The application goes on while it is drained: what is taken in the last moment counts too.
+            let early = timeout_at(ends.into(), &mut drain).await;
+            sender.stop().await;
+            match early {
+                Ok(overlaps) => overlaps,
+                Err(_) => drain.await,
+            }
         };
-        let (overlaps, ()) = join(self.drain(stop, task, &mut agent, told), sending).await;
         Ended { task, stop, overlaps, agent, sender }
     }
 

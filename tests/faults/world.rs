@@ -34,7 +34,7 @@ pub(crate) fn number() -> u32 {
 }
 
 /// A loopback address that nobody else is likely to have, neither in this test nor in another that runs.
-fn address() -> IpAddr {
+pub(crate) fn address() -> IpAddr {
     let [_, _, high, low] = number().to_be_bytes();
     let [.., process] = std::process::id().to_be_bytes();
     IpAddr::from([127, 64 + process % 128, high, low.max(1)])
