@@ -165,7 +165,7 @@ build() {
 
 run_tests() {
     local failed=0
-    cargo test --workspace --locked 2>&1 | tee "$log" || failed=$?
+    cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$log" || failed=$?
     # A test that misses a real part to run against says so.
     local reason
     while read -r reason; do
