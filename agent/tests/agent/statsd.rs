@@ -87,6 +87,18 @@ fn pull_until(puller: &Puller, what: &str, condition: impl Fn(&Values) -> bool) 
     })
 }
 
+/// The first page of a stopping agent. Those before are acknowledged: one that isn't comes again as it was, without what was
+/// stored since.
+fn first_of_the_stop(puller: &Puller) -> Page {
+    eventually("stopping", || {
+        let page = puller.pull().unwrap();
+        if !page.head.stopping {
+            puller.ack(&page).unwrap();
+        }
+        page.head.stopping.then_some(page)
+    })
+}
+
 const FAST: (&str, &str) = ("SIPHON_STATSD_INTERVAL", "200ms");
 const NEVER: (&str, &str) = ("SIPHON_STATSD_INTERVAL", "1h");
 
@@ -118,7 +130,7 @@ fn the_last_interval_is_not_lost() {
     assert!(page.records.iter().all(|record| record.kind == Kind::Ecs), "its interval is an hour");
     send(&socket, "orders:1|c");
     agent.signal("TERM");
-    let page = eventually("stopping", || puller.pull().ok().filter(|page| page.head.stopping));
+    let page = first_of_the_stop(&puller);
     let mut values = Values::new();
     read(&page, &mut values);
     assert_eq!(values, [("orders{}".to_owned(), Some(4.0)), ("queue{}".to_owned(), Some(7.0))].into());
@@ -144,7 +156,7 @@ fn the_last_pages_have_all_series_for_scrape_ends_those_that_it_sees_there() {
     send(&client(&agent), "orders:3|c");
     pull_until(&puller, "the first interval", |values| values.len() == 1);
     agent.signal("TERM");
-    let page = eventually("stopping", || puller.pull().ok().filter(|page| page.head.stopping));
+    let page = first_of_the_stop(&puller);
     let mut values = Values::new();
     read(&page, &mut values);
     assert_eq!(values, [("orders{}".to_owned(), Some(3.0))].into(), "though nothing has changed");
