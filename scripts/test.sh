@@ -176,6 +176,11 @@ run_tests() {
         "$log"
 }
 
+# What is special to the agent's build with TLS. tests/pulls_over_tls.rs has built it in the same folder.
+test_tls() {
+    cargo test -p siphon-agent --features tls --locked --target-dir "$target/tls" --test agent tls::
+}
+
 # libFuzzer is C++.
 run_fuzz() {
     if command -v c++ >/dev/null || apt_install g++; then
@@ -213,6 +218,7 @@ step "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
 step "docs" check_docs
 step "build" build
 step "tests" run_tests
+step "agent with TLS" test_tls
 step "fuzz" run_fuzz
 step "SAM template" check_template
 

@@ -19,6 +19,7 @@ use crate::{
     process::{Process, Program, Watch},
     tasks::Task,
     terminal::Terminal,
+    tls,
 };
 
 /// How long an agent serves on after SIGTERM, at most.
@@ -34,6 +35,8 @@ pub(crate) struct Agents {
     pub(crate) binary: PathBuf,
     /// Of this run: every agent's `SIPHON_KEY`.
     pub(crate) key: String,
+    /// Whether they show a certificate.
+    pub(crate) tls: bool,
     pub(crate) sample_interval: Duration,
     pub(crate) logs: PathBuf,
     pub(crate) accounts: Arc<Accounts>,
@@ -141,7 +144,7 @@ impl Agents {
     }
 
     fn env(&self, task: &Task, metadata_uri: &str) -> Vec<(&'static str, String)> {
-        vec![
+        let mut env = vec![
             ("SIPHON_KEY", self.key.clone()),
             ("SIPHON_SAMPLE_INTERVAL", format!("{}ms", self.sample_interval.as_millis())),
             ("SIPHON_STATSD_INTERVAL", format!("{}ms", self.sample_interval.as_millis())),
@@ -151,7 +154,11 @@ impl Agents {
             ("SIPHON_PULL_ADDRESS", task.pull().to_string()),
             ("SIPHON_GRACE", format!("{}s", GRACE.as_secs())),
             ("ECS_CONTAINER_METADATA_URI_V4", metadata_uri.to_owned()),
-        ]
+        ];
+        if self.tls {
+            env.extend(tls::of_agents());
+        }
+        env
     }
 
     /// Sees the ledger that the agent logs when it ends.

@@ -21,16 +21,16 @@ pub(crate) struct Binaries {
     pub(crate) scrape: PathBuf,
 }
 
-/// The binaries in `given`; or, when cargo runs us, built by it; or those beside us.
+/// The binaries in `given`; or, when cargo runs us, built by it, the agent `with_tls` or without; or those beside us.
 ///
 /// # Errors
 /// Says which binary is missing and what to do.
-pub(crate) fn find(given: Option<&Path>) -> anyhow::Result<Binaries> {
+pub(crate) fn find(given: Option<&Path>, with_tls: bool) -> anyhow::Result<Binaries> {
     if let Some(folder) = given {
         return in_folder(folder).with_context(|| format!("--bin-dir {}", folder.display()));
     }
     if let Some(cargo) = std::env::var_os("CARGO") {
-        return build(&cargo);
+        return build(&cargo, with_tls);
     }
     let program = std::env::current_exe().context("can't tell where this program is")?;
     let folder = program.parent().unwrap_or(Path::new("."));
@@ -50,8 +50,9 @@ fn in_folder(folder: &Path) -> anyhow::Result<Binaries> {
 }
 
 /// Builds what users deploy: the agent alone under its own profile, so that no other crate's features come along.
-fn build(cargo: &OsString) -> anyhow::Result<Binaries> {
-    let agent = cargo_build(cargo, &["--profile", "agent", "-p", AGENT])?;
+fn build(cargo: &OsString, with_tls: bool) -> anyhow::Result<Binaries> {
+    let features = if with_tls { "tls" } else { "" };
+    let agent = cargo_build(cargo, &["--profile", "agent", "-p", AGENT, "--features", features])?;
     let functions = cargo_build(cargo, &["--release", "-p", ENUMERATE, "-p", SCRAPE])?;
     let pick = |built: &[(String, PathBuf)], name: &str| {
         built
@@ -127,7 +128,7 @@ mod tests {
     #[test]
     fn a_missing_binary_is_named() {
         let folder = std::env::temp_dir().join("siphon-local-no-binaries");
-        let error = format!("{:#}", find(Some(&folder)).unwrap_err());
+        let error = format!("{:#}", find(Some(&folder), false).unwrap_err());
         assert!(error.contains("--bin-dir") && error.contains("siphon-agent is not there"), "{error}");
     }
 }

@@ -31,6 +31,7 @@ Usage: cargo run --release -- [FLAGS]
   --otlp-http ADDR        where task 1's agent takes OTLP/HTTP, such as 127.0.0.1:4318
   --page ADDR             address of the web page (default 127.0.0.1:8080)
   --bin-dir DIR           run the binaries in DIR in place of building them
+  --tls                   pulls go over TLS; with --bin-dir, its agent needs the feature `tls`
   --verbose               show the logs of agents and functions
   --help, --version
 
@@ -56,6 +57,7 @@ pub(crate) struct Flags {
     pub(crate) otlp_http: Option<SocketAddr>,
     pub(crate) page: SocketAddr,
     pub(crate) bin_dir: Option<PathBuf>,
+    pub(crate) tls: bool,
     pub(crate) verbose: bool,
 }
 
@@ -77,6 +79,7 @@ impl Default for Flags {
             otlp_http: None,
             page: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             bin_dir: None,
+            tls: false,
             verbose: false,
         }
     }
@@ -142,6 +145,7 @@ impl Reader {
             "no-workload" => flags.workload = false,
             "all-ecs-metrics" => flags.all_ecs_metrics = true,
             "no-metric-suffixes" => flags.metric_suffixes = false,
+            "tls" => flags.tls = true,
             "verbose" => flags.verbose = true,
             "seconds" => {
                 flags.seconds = self.value(name, whole(1..=86_400)).map(Duration::from_secs);
@@ -215,7 +219,7 @@ mod tests {
     #[test]
     fn every_flag_is_read() {
         let Ok(Parsed::Run(flags)) = parse_words(
-            "--seconds 60 --json --tasks 9 --short-tasks 2 --task-event-delay 3s --every 200ms --no-workload --all-ecs-metrics --verbose --no-metric-suffixes \
+            "--seconds 60 --json --tasks 9 --short-tasks 2 --task-event-delay 3s --every 200ms --no-workload --all-ecs-metrics --tls --verbose --no-metric-suffixes \
              --remote-write-url http://127.0.0.1:9090/api/v1/write --xray-endpoint=http://127.0.0.1:2000 \
              --metadata-url http://127.0.0.1:9/v4/x/ --otlp-http 127.0.0.1:4318 --page 127.0.0.1:0 --bin-dir out",
         ) else {
@@ -237,6 +241,7 @@ mod tests {
             otlp_http: "127.0.0.1:4318".parse().ok(),
             page: "127.0.0.1:0".parse().unwrap(),
             bin_dir: Some("out".into()),
+            tls: true,
             verbose: true,
         };
         assert_eq!(*flags, expected);

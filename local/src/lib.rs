@@ -39,6 +39,7 @@ mod store;
 mod summary;
 mod tasks;
 mod terminal;
+mod tls;
 
 use std::{ffi::OsString, process::ExitCode};
 

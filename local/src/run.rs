@@ -50,7 +50,7 @@ pub(crate) struct World {
 /// Something that should run could not be started.
 pub(crate) async fn run(flags: Flags) -> anyhow::Result<Outcome> {
     let terminal = Terminal::new(flags.json, flags.verbose);
-    let binaries = binaries::find(flags.bin_dir.as_deref())?;
+    let binaries = binaries::find(flags.bin_dir.as_deref(), flags.tls)?;
     let mut signals = drain::Signals::new()?;
     let tasks = tasks::lay_out(flags.tasks, flags.metadata_url.is_some(), flags.otlp_http, clock::now())?;
     let world = Arc::new(World {

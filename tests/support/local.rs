@@ -43,7 +43,9 @@ impl Local {
     pub fn start(flags: &[&str]) -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let scratch = Scratch::new();
-        let (program, binaries) = programs::local(&scratch);
+        let with_tls = flags.contains(&"--tls");
+        let agent = if with_tls { programs::agent_with_tls() } else { programs::agent() };
+        let (program, binaries) = programs::local(&scratch, agent);
         let address = format!("127.0.0.1:{}", free_port());
         // In a session of its own, by which everything that it starts can be found.
         let mut setsid = command("/usr/bin/setsid");

@@ -19,6 +19,15 @@ pub fn agent() -> PathBuf {
     target().join("agent/siphon-agent")
 }
 
+/// The agent with the feature `tls`, in a folder of its own: it must not take the place of the usual one.
+#[must_use]
+pub fn agent_with_tls() -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    let folder = target().join("tls");
+    BUILT.get_or_init(|| cargo_build_in(&folder, &["-p", "siphon-agent", "--features", "tls"]));
+    folder.join("debug/siphon-agent")
+}
+
 /// The enumerating function.
 #[must_use]
 pub fn enumerate() -> PathBuf {
@@ -31,15 +40,15 @@ pub fn scrape() -> PathBuf {
     development("siphon-scrape")
 }
 
-/// The local stand-in, and a folder in `scratch` with the three binaries that it runs.
+/// The local stand-in, and a folder in `scratch` with the three binaries that it runs, `agent` among them.
 ///
 /// # Panics
 /// If the folder can't be made.
 #[must_use]
-pub fn local(scratch: &Scratch) -> (PathBuf, PathBuf) {
+pub fn local(scratch: &Scratch, agent: PathBuf) -> (PathBuf, PathBuf) {
     let folder = scratch.path().join("bin");
     fs::create_dir(&folder).unwrap();
-    for program in [agent(), enumerate(), scrape()] {
+    for program in [agent, enumerate(), scrape()] {
         symlink(&program, folder.join(program.file_name().unwrap_or_default())).unwrap();
     }
     (development("siphon-local"), folder)
@@ -54,9 +63,13 @@ fn development(name: &str) -> PathBuf {
 }
 
 fn cargo_build(what: &[&str]) {
+    cargo_build_in(&target(), what);
+}
+
+fn cargo_build_in(folder: &Path, what: &[&str]) {
     let status = Command::new(env!("CARGO"))
         .args(["build", "--locked", "--quiet", "--target-dir"])
-        .arg(target())
+        .arg(folder)
         .args(what)
         .current_dir(repository())
         .status()

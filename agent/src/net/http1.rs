@@ -21,8 +21,9 @@ use super::{
 /// Headers must fit, and a body is read in pieces of this size.
 const BUFFER_BYTES: usize = 16 << 10;
 
-/// Serves `listener` until `closing` turns true and all connections have ended. With `tls` it speaks that alone, but for
-/// peers on this machine, who may do without: the health check does.
+/// Serves `listener` until `closing` turns true and all connections have ended. With `tls` the other side may begin with a
+/// handshake. It need not: the health check doesn't, and the functions insist on TLS only once all agents have a
+/// certificate. Whoever listens in between can't make them do without.
 pub async fn serve<H, F>(
     listener: TcpListener,
     tls: Option<Tls>,
@@ -41,7 +42,7 @@ pub async fn serve<H, F>(
             let Some(tls) = tls else { return connection(accepted, handle).await };
             match timeout(accepted.limits.idle, accepted.secured(tls)).await {
                 Ok(Some(Secured::Tls(secured))) => connection(*secured, handle).await,
-                Ok(Some(Secured::Plain(local))) => connection(local, handle).await,
+                Ok(Some(Secured::Plain(plain))) => connection(plain, handle).await,
                 Ok(None) | Err(_) => {}
             }
         }

@@ -78,7 +78,7 @@ pub(super) struct Accepted<S = TcpStream> {
 pub(super) enum Secured {
     /// It is.
     Tls(Box<Accepted<Stream>>),
-    /// It is not, by a peer on this machine.
+    /// It is not.
     Plain(Accepted),
 }
 
@@ -86,10 +86,10 @@ pub(super) enum Secured {
 const HANDSHAKE: u8 = 22;
 
 impl Accepted {
-    /// The same connection after a handshake; `None` if the other side, not on this machine, doesn't shake hands.
+    /// The same connection, after a handshake where the other side begins with one; `None` if that fails.
     pub(super) async fn secured(self, tls: &Tls) -> Option<Secured> {
         let mut first = [0];
-        if self.peer.is_local && self.stream.peek(&mut first).await.ok()? == 1 && first != [HANDSHAKE] {
+        if self.stream.peek(&mut first).await.ok()? == 1 && first != [HANDSHAKE] {
             return Some(Secured::Plain(self));
         }
         let Self { stream, peer, place, limits, closing } = self;

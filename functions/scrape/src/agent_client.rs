@@ -1,12 +1,10 @@
-//! Talks to one agent: plain HTTP/1.1, proven both ways by the shared key.
+//! Talks to one agent: HTTP/1.1, proven both ways by the shared key; over TLS by setting.
 
 use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use siphon_core::{
     shard::Target,
@@ -16,18 +14,13 @@ use siphon_core::{
         signature::{self, BodyDigest, Key, Nonce, SignedRequest},
     },
 };
-use tokio::{
-    net::TcpStream,
-    time::{timeout, timeout_at},
-};
+use tokio::time::timeout_at;
 
 use crate::{
+    agents::{Agents, Connection},
     keys::KeyChoice,
     time::{Deadline, now},
 };
-
-/// An agent in the same VPC answers within milliseconds; one that is gone never does.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// For one exchange, connecting included.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,6 +31,9 @@ pub enum AgentError {
     /// No connection: the task has ended, or a security group is in the way.
     #[error("can't connect; is the task gone, does its security group admit this function's?")]
     Unreachable(#[source] std::io::Error),
+    /// It speaks no TLS, or shows another certificate.
+    #[error("no TLS handshake; has the agent a certificate, and is it among SIPHON_AGENT_CERTIFICATES?")]
+    Tls(#[source] std::io::Error),
     /// No answer in time.
     #[error("no answer in time")]
     Timeout,
@@ -72,6 +68,7 @@ impl AgentError {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Unreachable(_) => "unreachable",
+            Self::Tls(_) => "tls",
             Self::Timeout => "timeout",
             Self::Broken(_) => "broken",
             Self::TooLarge => "too_large",
@@ -94,15 +91,16 @@ impl AgentError {
 /// One agent, and the connection to it: kept from pull to ack to pull.
 pub struct AgentClient<'a> {
     address: SocketAddr,
+    agents: &'a Agents,
     keys: &'a KeyChoice,
-    connection: Option<SendRequest<Full<Bytes>>>,
+    connection: Option<Connection>,
 }
 
 impl<'a> AgentClient<'a> {
     /// Connects when first used.
     #[must_use]
-    pub fn new(target: &Target, keys: &'a KeyChoice) -> Self {
-        Self { address: SocketAddr::new(target.address, target.port), keys, connection: None }
+    pub fn new(target: &Target, agents: &'a Agents, keys: &'a KeyChoice) -> Self {
+        Self { address: SocketAddr::new(target.address, target.port), agents, keys, connection: None }
     }
 
     /// Asks for a page.
@@ -181,23 +179,13 @@ impl<'a> AgentClient<'a> {
                 done => return done,
             }
         }
-        let connection = self.connect().await?;
+        let connection = self.agents.connect(self.address).await?;
         self.send_over(connection, key, path, body).await
-    }
-
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, AgentError> {
-        let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(self.address));
-        let stream = stream.await.map_err(|_| AgentError::Timeout)?.map_err(AgentError::Unreachable)?;
-        stream.set_nodelay(true).map_err(AgentError::Unreachable)?;
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(AgentError::Broken)?;
-        tokio::spawn(connection); // ends when `sender` is dropped; its error reaches us through the answer
-        Ok(sender)
     }
 
     async fn send_over(
         &mut self,
-        mut connection: SendRequest<Full<Bytes>>,
+        mut connection: Connection,
         key: &Key,
         path: &str,
         body: Bytes,

@@ -13,9 +13,10 @@ use tracing::{Instrument, error, info_span, warn};
 
 use crate::{
     agent_client::{AgentClient, AgentError, random},
+    agents::Agents,
     deliver::{Receivers, Stuck, deliver},
     describe,
-    keys::{KeyChoice, Keyring},
+    keys::KeyChoice,
     report::{Reasons, Tally},
     settings::Config,
     time::Deadlines,
@@ -61,18 +62,18 @@ impl Drained {
 /// Drains one agent. Whatever is wrong with it is counted and logged, and costs no other agent: not even a panic does.
 pub async fn drain(
     target: &Target,
-    keyring: &Keyring,
+    agents: &Agents,
     config: &Config,
     receivers: &Receivers,
     deadlines: Deadlines,
 ) -> Drained {
     let span = info_span!("drain", task_arn = target.task_arn, address = %target.address);
     let once = async {
-        let mut session = match Session::new(target, keyring).await {
+        let mut session = match Session::new(target, agents).await {
             Ok(session) => session,
             Err(error) => return Drained::failed(&error),
         };
-        let (mut drained, pulled) = attempt(&mut session, keyring, config, receivers, deadlines).await;
+        let (mut drained, pulled) = attempt(&mut session, config, receivers, deadlines).await;
         if let Err(error) = pulled {
             drained.fail(&error);
         }
@@ -100,6 +101,7 @@ pub(crate) struct Session<'a> {
 /// Who pulls, and whom.
 struct Puller<'a> {
     target: &'a Target,
+    agents: &'a Agents,
     keys: KeyChoice,
     lease: LeaseId,
     /// Between two attempts, too, nobody else is to pull.
@@ -108,15 +110,15 @@ struct Puller<'a> {
 
 impl<'a> Session<'a> {
     /// For one attempt.
-    pub(crate) async fn new(target: &'a Target, keyring: &Keyring) -> Result<Self, AgentError> {
-        let (keys, lease) = (keyring.choice().await, LeaseId(random()?));
-        Ok(Self { puller: Puller { target, keys, lease, keep_lease: false }, ends: Ends::default() })
+    pub(crate) async fn new(target: &'a Target, agents: &'a Agents) -> Result<Self, AgentError> {
+        let (keys, lease) = (agents.keyring.choice().await, LeaseId(random()?));
+        Ok(Self { puller: Puller { target, agents, keys, lease, keep_lease: false }, ends: Ends::default() })
     }
 
     /// For as many as it takes until a task has ended that is told to stop. What its application exports when it stops
     /// comes before its agent knows of the end: so all series are remembered from now on, here and nowhere else.
-    pub(crate) async fn of_last_drain(target: &'a Target, keyring: &Keyring) -> Result<Self, AgentError> {
-        let Self { puller, .. } = Self::new(target, keyring).await?;
+    pub(crate) async fn of_last_drain(target: &'a Target, agents: &'a Agents) -> Result<Self, AgentError> {
+        let Self { puller, .. } = Self::new(target, agents).await?;
         Ok(Self { puller: Puller { keep_lease: true, ..puller }, ends: Ends::foreseen() })
     }
 }
@@ -125,7 +127,6 @@ impl<'a> Session<'a> {
 /// newer ones, where there are any.
 pub(crate) async fn attempt(
     session: &mut Session<'_>,
-    keyring: &Keyring,
     config: &Config,
     receivers: &Receivers,
     deadlines: Deadlines,
@@ -134,7 +135,8 @@ pub(crate) async fn attempt(
     if !pulled.as_ref().is_err_and(AgentError::is_of_key) {
         return (drained, pulled);
     }
-    let Some(renewed) = keyring.renewed(&session.puller.keys, deadlines.writes).await else {
+    let Puller { agents, ref keys, .. } = session.puller;
+    let Some(renewed) = agents.keyring.renewed(keys, deadlines.writes).await else {
         return (drained, pulled);
     };
     session.puller.keys = renewed;
@@ -154,7 +156,8 @@ async fn attempt_with(
     let (tell, told) = oneshot::channel();
     let sampling = async {
         let Ok((boot, head)) = told.await else { return Reasons::default() };
-        receivers.sampling.exchange(puller.target, &puller.keys, boot, &head, deadlines.writes).await
+        let agent = AgentClient::new(puller.target, puller.agents, &puller.keys);
+        receivers.sampling.exchange(agent, &puller.target.task_arn, boot, &head, deadlines.writes).await
     };
     let pulling = rounds(puller, ends, config, receivers, deadlines, &mut drained, tell);
     let (pulled, failed) = join(pulling, sampling).await;
@@ -173,8 +176,8 @@ async fn rounds(
     drained: &mut Drained,
     tell: oneshot::Sender<(BootId, SamplingHead)>,
 ) -> Result<(), AgentError> {
-    let Puller { target, ref keys, lease, keep_lease } = *puller;
-    let mut agent = AgentClient::new(target, keys);
+    let Puller { target, agents, ref keys, lease, keep_lease } = *puller;
+    let mut agent = AgentClient::new(target, agents, keys);
     let mut stuck = Stuck::default();
     let mut tell = Some(tell);
     while deadlines.writes.left() > LEAST_ROUND {

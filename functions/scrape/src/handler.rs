@@ -16,12 +16,13 @@ use siphon_core::{
 use tracing::{error, info, warn};
 
 use crate::{
+    agents::Agents,
     amp::Amp,
     clients,
     deliver::Receivers,
     drain::drain,
     event::{Event, EventError},
-    keys::{Keyring, SecretError},
+    keys::SecretError,
     last_drain::drain_last,
     report::Tally,
     sampling::Sampling,
@@ -37,7 +38,7 @@ const STALE_MS: i64 = 5 * 60 * 1000;
 /// What lives as long as the execution environment.
 pub struct Context {
     config: Config,
-    keyring: Keyring,
+    agents: Agents,
     receivers: Receivers,
 }
 
@@ -55,6 +56,9 @@ pub enum StartError {
     /// The environment gives an address for AWS that is none.
     #[error("AWS_ENDPOINT_URL is no address")]
     Endpoint(#[source] InvalidUri),
+    /// The TLS library knows no TLS 1.3.
+    #[error("no TLS to agents")]
+    Tls(#[source] tokio_rustls::rustls::Error),
     /// No keys to talk to agents with.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -67,7 +71,7 @@ impl Context {
     /// [`StartError`]
     pub async fn new(config: Config, aws: &SdkConfig) -> Result<Self, StartError> {
         let https = clients::https().map_err(StartError::Certificates)?;
-        let keyring = Keyring::open(&config, &https, aws).await?;
+        let agents = Agents::new(&config, &https, aws).await?;
         let amp = Amp::new(
             https.clone(),
             config.prometheus_endpoint.clone(),
@@ -90,11 +94,7 @@ impl Context {
                 Some(Otlp::new(https, endpoint, aws).ok_or(StartError::Aws)?)
             }
         };
-        Ok(Self {
-            config,
-            keyring,
-            receivers: Receivers { amp, traces: Traces { segments, otlp }, sampling },
-        })
+        Ok(Self { config, agents, receivers: Receivers { amp, traces: Traces { segments, otlp }, sampling } })
     }
 }
 
@@ -143,11 +143,11 @@ pub async fn handle(event: Value, context: &Context, left: Duration) -> Result<R
 /// What [`handle`] does by a change of a task's state, without the report: drains the agent of a task that is told to
 /// stop, until it has ended.
 pub async fn scrape_last(change: &TaskStateChange, context: &Context, left: Duration) -> Scraped {
-    let Context { config, keyring, receivers } = context;
+    let Context { config, agents, receivers } = context;
     let mut scraped = Scraped::default();
     match change.target(&config.agent) {
         Ok(target) => {
-            let drained = drain_last(&target, keyring, config, receivers, left).await;
+            let drained = drain_last(&target, agents, config, receivers, left).await;
             scraped.tally = drained.tally;
             scraped.failed.extend(drained.misconfigured.then_some(target.task_arn));
         }
@@ -171,11 +171,11 @@ pub struct Scraped {
 
 /// What [`handle`] does with shards, without the report.
 pub async fn scrape(event: SqsEvent, context: &Context, left: Duration) -> Scraped {
-    let Context { config, keyring, receivers } = context;
+    let Context { config, agents, receivers } = context;
     let deadlines = Deadlines::within(left);
     let Plan { work, mut scraped } = plan(event.records, now());
     let mut drains = stream::iter(work)
-        .map(async |(message, target)| (message, drain(&target, keyring, config, receivers, deadlines).await))
+        .map(async |(message, target)| (message, drain(&target, agents, config, receivers, deadlines).await))
         .buffer_unordered(config.concurrent_agents);
     while let Some((message, drained)) = drains.next().await {
         scraped.tally.merge(drained.tally);

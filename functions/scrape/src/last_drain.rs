@@ -9,9 +9,9 @@ use tracing::{Instrument, info, info_span};
 
 use crate::{
     agent_client::AgentError,
+    agents::Agents,
     deliver::Receivers,
     drain::{Drained, LEAST_ROUND, Session, attempt, survive},
-    keys::Keyring,
     settings::Config,
     time::Deadlines,
 };
@@ -31,7 +31,7 @@ const MAX_FAILURES: u32 = 4;
 /// Drains an agent until it has ended, or `left` is over.
 pub async fn drain_last(
     target: &Target,
-    keyring: &Keyring,
+    agents: &Agents,
     config: &Config,
     receivers: &Receivers,
     left: Duration,
@@ -41,13 +41,13 @@ pub async fn drain_last(
     let mut total = Drained::default();
     let mut progress = Progress::default();
     let drains = async {
-        let mut session = match Session::of_last_drain(target, keyring).await {
+        let mut session = match Session::of_last_drain(target, agents).await {
             Ok(session) => session,
             Err(error) => return Drained::failed(&error),
         };
         loop {
             let part = end.within_next(ROUND);
-            let (drained, pulled) = attempt(&mut session, keyring, config, receivers, part).await;
+            let (drained, pulled) = attempt(&mut session, config, receivers, part).await;
             let next = progress.after(&drained, pulled.as_ref().err());
             total.merge(drained);
             match (next, pulled) {

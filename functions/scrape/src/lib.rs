@@ -14,6 +14,7 @@
 
 pub mod agent_client;
 pub mod agent_tls;
+pub mod agents;
 pub mod amp;
 pub mod backoff;
 pub mod clients;

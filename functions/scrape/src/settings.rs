@@ -8,7 +8,7 @@ use siphon_core::{
     prometheus::{self, ResourceFilter},
     remote_write::Version,
     settings::{Accepted, SettingErrors, Settings, flag, parsed, whole},
-    wire::{DEFAULT_PORT, Keys, MAX_PAGE_BYTES},
+    wire::{DEFAULT_PORT, Keys, MAX_PAGE_BYTES, Pin, PinError},
     xray,
 };
 use tracing_subscriber::filter::LevelFilter;
@@ -29,6 +29,8 @@ const PAGE_BYTES: RangeInclusive<u64> = 65_536..=MAX_PAGE_BYTES as u64 / 2;
 pub struct Config {
     /// Shared with the agents.
     pub keys: KeySource,
+    /// Which certificates agents may show. Where there are any, pulls go over TLS.
+    pub agent_certificates: Vec<Pin>,
     /// AWS Secrets Manager's address, if it is not where `AWS_ENDPOINT_URL` or the region says.
     pub secrets_address: Option<String>,
     /// The workspace's whole remote-write URL.
@@ -93,6 +95,7 @@ impl Config {
     pub fn read(look_up: impl Fn(&str) -> Option<String>) -> Result<Self, SettingErrors> {
         let mut settings = Settings::new(look_up);
         let keys = read_keys(&mut settings);
+        let agent_certificates = settings.read("SIPHON_AGENT_CERTIFICATES", Vec::new(), pins);
         let secrets_address = settings.optional("AWS_ENDPOINT_URL_SECRETS_MANAGER", address);
         let endpoint = settings.required("AWS_PROMETHEUS_ENDPOINT", remote_write_url);
         let remote_write_version =
@@ -110,6 +113,7 @@ impl Config {
         let log_level = settings.read("SIPHON_LOG_LEVEL", LevelFilter::INFO, level);
         let config = keys.zip(endpoint).map(|(keys, prometheus_endpoint)| Self {
             keys,
+            agent_certificates,
             secrets_address,
             amp_limits: amp_limits.unwrap_or_else(|| prometheus_endpoint.host().is_some_and(amp::is_amp)),
             prometheus_endpoint,
@@ -189,6 +193,14 @@ fn secret_arn(text: &str) -> Result<String, Accepted> {
     arn.ok_or_else(|| Accepted("a secret's ARN, arn:aws:secretsmanager:…:secret:…".to_owned()))
 }
 
+fn pins(text: &str) -> Result<Vec<Pin>, Accepted> {
+    let pins = list::<Vec<_>>(text)?.iter().map(|pin| pin.parse()).collect::<Result<Vec<_>, PinError>>();
+    let accepted =
+        "SHA-256 fingerprints with commas between, as `openssl x509 -noout -fingerprint -sha256` prints them";
+    // No list is empty: it would switch TLS off without a word.
+    pins.ok().filter(|pins| !pins.is_empty()).ok_or_else(|| Accepted(accepted.to_owned()))
+}
+
 fn remote_write_url(text: &str) -> Result<Uri, Accepted> {
     url(text)
         .ok_or_else(|| Accepted("the workspace's remote-write URL, https://…/api/v1/remote_write".to_owned()))
@@ -254,6 +266,7 @@ mod tests {
 
         assert_eq!(config.translation.prometheus.resource_labels, ResourceFilter::All);
         assert_eq!(config.agent, Agent { container: "siphon-agent".into(), port: 4319 });
+        assert_eq!(config.agent_certificates, []);
 
         let more = [
             ("SIPHON_METRIC_SUFFIXES", "false"),
@@ -317,6 +330,7 @@ mod tests {
             ("SIPHON_CONCURRENT_AGENTS", "0"),
             ("SIPHON_PAGE_MAX_BYTES", "1"),
             ("SIPHON_AGENT_PORT", "0"),
+            ("SIPHON_AGENT_CERTIFICATES", "ab:cd"),
             ("SIPHON_TRACES_EXPORTER", "zipkin"),
             ("SIPHON_XRAY_OTLP_ENDPOINT", "xray"),
             ("AWS_ENDPOINT_URL_XRAY", "xray"),

@@ -27,7 +27,7 @@ use crate::{
     metadata::Metadata,
     page,
     shop::Shop,
-    tasks,
+    tasks, tls,
 };
 
 /// Environments of `scrape`: as many shards at once.
@@ -153,6 +153,7 @@ fn start_agents(world: &World, site: &Site, binaries: &Binaries) -> anyhow::Resu
     let agents = Arc::new(Agents {
         binary: binaries.agent.clone(),
         key: site.key.clone(),
+        tls: flags.tls,
         sample_interval: SAMPLE_INTERVAL,
         logs: site.logs.clone(),
         accounts: Arc::clone(accounts),
@@ -253,6 +254,9 @@ fn scrape_deployment(
     }
     if !flags.metric_suffixes {
         settings.push(("SIPHON_METRIC_SUFFIXES", "false".to_owned()));
+    }
+    if flags.tls {
+        settings.push(tls::of_functions());
     }
     if let Some(url) = &flags.xray_endpoint {
         settings.push(("AWS_ENDPOINT_URL_XRAY", url.clone()));

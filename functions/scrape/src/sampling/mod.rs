@@ -13,7 +13,6 @@ use calls::{CallError, Calls};
 use http::{Uri, uri::InvalidUri};
 use rules::{CachedRules, Rules};
 use siphon_core::{
-    shard::Target,
     units::UnixMillis,
     wire::{BootId, ClientTargets, Reported, SamplingHandover, SamplingHead, SamplingStatistics},
     xray::sampling::{TargetsAnswer, reports},
@@ -25,7 +24,6 @@ use crate::{
     agent_client::AgentClient,
     clients::HttpsClient,
     describe,
-    keys::KeyChoice,
     report::Reasons,
     time::{Deadline, now},
 };
@@ -72,8 +70,8 @@ impl Sampling {
     /// Gives what failed, by reason.
     pub async fn exchange(
         &self,
-        target: &Target,
-        keys: &KeyChoice,
+        mut agent: AgentClient<'_>,
+        task_arn: &str,
         boot: BootId,
         head: &SamplingHead,
         deadline: Deadline,
@@ -89,13 +87,13 @@ impl Sampling {
             documents: answer.targets.iter().map(AsRef::as_ref).collect(),
         });
         let handover = SamplingHandover {
-            task_arn: target.task_arn.as_str().into(),
+            task_arn: task_arn.into(),
             boot,
             reported: Some(Reported { batch: head.batch, statistics: answers.reported }),
             rules: rules.map(|rules| rules.json.as_ref()),
             targets: targets.collect(),
         };
-        if let Err(error) = AgentClient::new(target, keys).hand_over(&handover, deadline).await {
+        if let Err(error) = agent.hand_over(&handover, deadline).await {
             let (reason, error) = (error.reason(), describe(&error));
             warn!(reason, error, "the agent did not take what X-Ray says of sampling");
             answers.failed.add(format!("handover_{reason}"), 1);

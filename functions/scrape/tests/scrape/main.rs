@@ -14,5 +14,6 @@ mod last_drain;
 mod limits;
 mod sampling;
 mod scraping;
+mod tls;
 mod traces;
 mod world;
