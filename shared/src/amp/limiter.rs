@@ -64,6 +64,11 @@ impl Limiter {
         Self { oldest: now.plus(-MAX_AGE_MS), newest: now.plus(MAX_AHEAD_MS), verdicts: Vec::new() }
     }
 
+    /// The batches to come refer to other [`LabelSets`] than those so far.
+    pub fn forget(&mut self) {
+        self.verdicts = Vec::new();
+    }
+
     /// Takes out of `batch` what AMP would refuse. Series whose labels are trimmed get a label set of their own in `sets`.
     pub fn apply(&mut self, batch: &mut Batch, sets: &mut LabelSets) -> Losses {
         let mut losses = Losses::default();

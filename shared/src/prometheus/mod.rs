@@ -24,6 +24,7 @@ mod filter;
 mod known;
 mod labels;
 pub(crate) mod names;
+mod part;
 mod points;
 mod resource;
 mod scraped;
@@ -33,6 +34,7 @@ mod translator;
 
 pub use filter::ResourceFilter;
 pub(crate) use filter::is_curated_label;
+pub use part::Rest;
 pub use scraped::{ScrapeTranslator, Scraped, UnreadableScrape};
 pub use translator::Translator;
 

@@ -1,11 +1,11 @@
 //! Points to samples, kind by kind.
 
 use super::{
-    Translation,
     attributes::decimal,
     exemplars::exemplar,
     exponential::native_histogram,
-    known::{Part, SeriesOf},
+    known::{Part as Of, SeriesOf},
+    part::{Part, Progress},
     reason,
 };
 use crate::{
@@ -14,9 +14,12 @@ use crate::{
         view::{Data, ExponentialHistogramPoint, HistogramPoint, Kind, NumberPoint, SummaryPoint},
     },
     protobuf::read::{Fields, Malformed, Repeated},
-    series::{LabelSets, STALE, SeriesId, Start},
+    series::{LabelSet, LabelSets, STALE, SeriesId, Start},
     units::UnixMillis,
 };
+
+/// What a sample takes in memory besides its labels, about.
+const SAMPLE_BYTES: usize = 64;
 
 pub(super) const NANOS_PER_MILLI: i64 = 1_000_000;
 
@@ -35,24 +38,30 @@ pub(super) fn is_stale(flags: u64) -> bool {
     flags & u64::from(NO_RECORDED_VALUE) != 0
 }
 
-/// Translates a metric's points, or counts them under the reason why not. Gives the latest time of them all, in
-/// nanoseconds; 0 where none has a time.
+/// Translates a metric's points into `part`, or counts them under the reason why not.
 pub(super) fn translate<'a>(
     mut data: Data<'a>,
     series: SeriesOf<'_, 'a>,
     sets: &mut LabelSets,
-    out: &mut Translation,
-) -> Result<u64, Malformed> {
+    part: &mut Part,
+) -> Result<Progress, Malformed> {
     let (kind, counts) = (data.kind, data.monotonic);
-    let mut points = Points { series, sets, refused: refused(&data), newest_ns: 0, out };
+    let mut points = Points { series, sets, refused: refused(&data), part };
     while let Some(fields) = data.next_point()? {
+        if points.part.skips() {
+            continue;
+        }
+        if points.part.bytes_left == 0 {
+            return Ok(Progress::Cut);
+        }
+        points.part.seen += 1;
         match points.point(kind, fields, counts) {
             Ok(()) => {}
-            Err(Refusal::Dropped(reason)) => points.out.count_drop(reason, 1),
+            Err(Refusal::Dropped(reason)) => points.part.out.count_drop(reason, 1),
             Err(Refusal::Malformed(malformed)) => return Err(malformed),
         }
     }
-    Ok(points.newest_ns)
+    Ok(Progress::Done)
 }
 
 /// Sums and histograms have to count from the start.
@@ -86,8 +95,7 @@ struct Points<'t, 'a> {
     series: SeriesOf<'t, 'a>,
     sets: &'t mut LabelSets,
     refused: Option<&'static str>,
-    newest_ns: u64,
-    out: &'t mut Translation,
+    part: &'t mut Part,
 }
 
 impl<'a> Points<'_, 'a> {
@@ -104,7 +112,7 @@ impl<'a> Points<'_, 'a> {
     fn number(&mut self, point: &NumberPoint<'a>, counts: bool) -> Result<(), Refusal> {
         let start = if counts { point.start_time_unix_nano } else { 0 };
         let recorded = self.meet(start, point.time_unix_nano, point.flags)?;
-        let series = self.push(recorded, point.attributes, Part::Whole, point.value)?;
+        let series = self.push(recorded, point.attributes, Of::Whole, point.value)?;
         if counts {
             self.exemplars(series, point.exemplars)?;
         }
@@ -114,9 +122,9 @@ impl<'a> Points<'_, 'a> {
     fn histogram(&mut self, point: &HistogramPoint<'a>) -> Result<(), Refusal> {
         let recorded = self.meet(point.start_time_unix_nano, point.time_unix_nano, point.flags)?;
         if let Some(sum) = point.sum {
-            self.push(recorded, point.attributes, Part::Sum, sum)?;
+            self.push(recorded, point.attributes, Of::Sum, sum)?;
         }
-        self.push(recorded, point.attributes, Part::Count, point.count as f64)?;
+        self.push(recorded, point.attributes, Of::Count, point.count as f64)?;
         let mut below = 0u64;
         for (bound, count) in point.explicit_bounds.iter().zip(&point.bucket_counts) {
             below = below.wrapping_add(*count); // no histogram counts so much; if one does, so does the exporter
@@ -127,7 +135,7 @@ impl<'a> Points<'_, 'a> {
             let exemplar = exemplar(&given);
             if let Some(bucket) = bucket_of(point, exemplar.value) {
                 let series = self.series(point.attributes, bucket)?;
-                self.out.batch.push_exemplar(series, exemplar);
+                self.part.out.batch.push_exemplar(series, exemplar);
             }
         }
         Ok(())
@@ -135,25 +143,25 @@ impl<'a> Points<'_, 'a> {
 
     fn summary(&mut self, point: &SummaryPoint<'a>) -> Result<(), Refusal> {
         let recorded = self.meet(point.start_time_unix_nano, point.time_unix_nano, point.flags)?;
-        self.push(recorded, point.attributes, Part::Sum, point.sum)?;
-        self.push(recorded, point.attributes, Part::Count, point.count as f64)?;
+        self.push(recorded, point.attributes, Of::Sum, point.sum)?;
+        self.push(recorded, point.attributes, Of::Count, point.count as f64)?;
         let recorded = Recorded { start: Start::UNKNOWN, ..recorded }; // a quantile counts nothing
         for Quantile { quantile, value } in point.quantiles.decode()? {
-            self.push(recorded, point.attributes, Part::Quantile(quantile.to_bits()), value)?;
+            self.push(recorded, point.attributes, Of::Quantile(quantile.to_bits()), value)?;
         }
         Ok(())
     }
 
     fn exponential(&mut self, point: &ExponentialHistogramPoint<'a>) -> Result<(), Refusal> {
         self.meet(point.start_time_unix_nano, point.time_unix_nano, point.flags)?;
-        let series = self.series(point.attributes, Part::Whole)?;
-        self.out.batch.push_histogram(series, native_histogram(point)?);
+        let series = self.series(point.attributes, Of::Whole)?;
+        self.part.out.batch.push_histogram(series, native_histogram(point)?);
         self.exemplars(series, point.exemplars)
     }
 
     /// Looks at the clock of every point, and lets it in where its metric is.
     fn meet(&mut self, start_ns: u64, time_ns: u64, flags: u64) -> Result<Recorded, Refusal> {
-        self.newest_ns = self.newest_ns.max(time_ns);
+        self.part.newest_ns = self.part.newest_ns.max(time_ns);
         if let Some(reason) = self.refused {
             return Err(Refusal::Dropped(reason));
         }
@@ -165,24 +173,28 @@ impl<'a> Points<'_, 'a> {
         &mut self,
         recorded: Recorded,
         attributes: Repeated<'a>,
-        part: Part,
+        of: Of,
         value: f64,
     ) -> Result<SeriesId, Refusal> {
-        let series = self.series(attributes, part)?;
+        let series = self.series(attributes, of)?;
         let value = if recorded.is_stale { STALE } else { value };
-        self.out.batch.push_since(series, recorded.start, recorded.at, value);
+        self.part.out.batch.push_since(series, recorded.start, recorded.at, value);
         Ok(series)
     }
 
     fn exemplars(&mut self, series: SeriesId, given: Repeated<'a>) -> Result<(), Refusal> {
         for given in given.decode::<Exemplar>()? {
-            self.out.batch.push_exemplar(series, exemplar(&given));
+            self.part.bytes_left = self.part.bytes_left.saturating_sub(SAMPLE_BYTES);
+            self.part.out.batch.push_exemplar(series, exemplar(&given));
         }
         Ok(())
     }
 
-    fn series(&mut self, attributes: Repeated<'a>, part: Part) -> Result<SeriesId, Refusal> {
-        self.series.get(attributes, part, self.sets)?.map_err(Refusal::Dropped)
+    fn series(&mut self, attributes: Repeated<'a>, of: Of) -> Result<SeriesId, Refusal> {
+        let series = self.series.get(attributes, of, self.sets)?.map_err(Refusal::Dropped)?;
+        let labels = self.sets.get(series).map_or(0, LabelSet::bytes);
+        self.part.bytes_left = self.part.bytes_left.saturating_sub(SAMPLE_BYTES + labels);
+        Ok(series)
     }
 }
 
@@ -195,12 +207,12 @@ struct Recorded {
 }
 
 /// The bucket up to `bound`.
-const fn bucket(bound: f64) -> Part {
-    Part::Bucket(bound.to_bits())
+const fn bucket(bound: f64) -> Of {
+    Of::Bucket(bound.to_bits())
 }
 
 /// The bucket that an exemplar is of: that of the lowest bound that is not below it. NaN is in none.
-fn bucket_of(point: &HistogramPoint<'_>, value: f64) -> Option<Part> {
+fn bucket_of(point: &HistogramPoint<'_>, value: f64) -> Option<Of> {
     let counted = point.explicit_bounds.iter().zip(&point.bucket_counts);
     let bounds = counted.map(|(bound, _)| *bound).filter(|bound| *bound >= value);
     let lowest = bounds.fold(f64::INFINITY, |lowest, bound| if bound < lowest { bound } else { lowest });

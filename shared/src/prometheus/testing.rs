@@ -7,7 +7,7 @@ use crate::{
         AnyValue, Gauge, KeyValue, Metric, MetricData, MetricsRequest, NumberPoint, NumberValue, Resource,
         ResourceMetrics, Scope, ScopeMetrics, Value,
     },
-    prometheus::{Options, Translator},
+    prometheus::{Options, Translation, Translator},
     series::{LabelSet, LabelSets, NAME, STALE, Series},
 };
 
@@ -60,7 +60,11 @@ pub(crate) fn shown_bytes(request: &[u8]) -> Vec<String> {
 
 pub(super) fn shown_with(options: &Options, request: &[u8]) -> Vec<String> {
     let mut sets = LabelSets::default();
-    let mut made = Translator::new(options, None).translate(request, &mut sets).unwrap();
+    let made = Translator::new(options, None).translate(request, &mut sets).unwrap();
+    shown_translation(made, &sets)
+}
+
+pub(super) fn shown_translation(mut made: Translation, sets: &LabelSets) -> Vec<String> {
     let series = made.batch.by_series().map(|series| shown_series(series, sets.get(series.id).unwrap()));
     let dropped = made.dropped.iter().map(|drop| format!("{}: {}", drop.reason, drop.points));
     series.collect::<Vec<_>>().into_iter().chain(dropped).collect()

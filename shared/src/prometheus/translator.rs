@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     Options, Translation,
     known::{KnownResources, MetricKey},
+    part::{Part, Progress, Rest},
     points::{self, at},
 };
 use crate::{
@@ -46,9 +47,29 @@ impl<'a> Translator<'a> {
     /// [`Fault`] if the bytes are no such request: nothing of it is translated. What a later field replaces is not read,
     /// so a fault in it is not found here; [`check::metrics`] finds it.
     pub fn translate(&mut self, request: &'a [u8], sets: &mut LabelSets) -> Result<Translation, Fault> {
-        let mut out = Translation::default();
-        match self.request(request, sets, &mut out) {
-            Ok(()) => Ok(out),
+        Ok(self.translate_part(request, Rest::default(), usize::MAX, sets)?.0)
+    }
+
+    /// Translates the points of a request from `rest` on, as [`Self::translate`] does, until the labels of their samples
+    /// come to `max_bytes`. Gives what is left to translate then: the points of a resource all repeat its labels, so that a
+    /// small request may make very much. The same request always gives the same parts.
+    ///
+    /// # Errors
+    /// [`Fault`] if the bytes are no such request: nothing of it is translated.
+    pub fn translate_part(
+        &mut self,
+        request: &'a [u8],
+        rest: Rest,
+        max_bytes: usize,
+        sets: &mut LabelSets,
+    ) -> Result<(Translation, Option<Rest>), Fault> {
+        let mut part = Part::new(rest, max_bytes);
+        match self.request(request, sets, &mut part) {
+            Ok(Progress::Done) => Ok((part.out, None)),
+            Ok(Progress::Cut) => {
+                check::metrics(request)?; // before anything of it is sent
+                Ok((part.out, Some(Rest { points: part.seen, newest_ns: part.newest_ns })))
+            }
             Err(malformed) => Err(check::metrics(request).err().unwrap_or(malformed.into())), // says in which field
         }
     }
@@ -57,23 +78,24 @@ impl<'a> Translator<'a> {
         &mut self,
         request: &'a [u8],
         sets: &mut LabelSets,
-        out: &mut Translation,
-    ) -> Result<(), Malformed> {
+        part: &mut Part,
+    ) -> Result<Progress, Malformed> {
         let mut resource_metrics = MetricsRequest::read(Fields::of(request))?.resource_metrics;
         while let Some(fields) = resource_metrics.next()? {
-            self.resource(ResourceMetrics::read(fields)?, sets, out)?;
+            if self.resource(ResourceMetrics::read(fields)?, sets, part)? == Progress::Cut {
+                return Ok(Progress::Cut);
+            }
         }
-        Ok(())
+        Ok(Progress::Done)
     }
 
     fn resource(
         &mut self,
         mut metrics: ResourceMetrics<'a>,
         sets: &mut LabelSets,
-        out: &mut Translation,
-    ) -> Result<(), Malformed> {
+        part: &mut Part,
+    ) -> Result<Progress, Malformed> {
         let resource = self.known.of(metrics.resource, self.identity, &self.options.resource_labels)?;
-        let mut newest_ns = 0;
         while let Some(fields) = metrics.scope_metrics.next()? {
             let mut scope_metrics = ScopeMetrics::read(fields)?;
             let scope = resource.scope(scope_metrics.scope)?;
@@ -82,14 +104,17 @@ impl<'a> Translator<'a> {
                 let Some(data) = data else { continue };
                 let metric = MetricKey { name, unit, kind: data.kind, monotonic: data.monotonic };
                 let series = scope.metric(metric, description, self.options.suffixes);
-                newest_ns = newest_ns.max(points::translate(data, series, sets, out)?);
+                if points::translate(data, series, sets, part)? == Progress::Cut {
+                    return Ok(Progress::Cut);
+                }
             }
         }
-        // None where no point has a time.
+        // None where no point has a time, or all are of earlier parts.
+        let newest_ns = part.end_resource();
         if let Some(target_info) = resource.labels.target_info.as_ref().filter(|_| newest_ns > 0) {
-            out.batch.push(sets.id_of(target_info.clone(), &self.target_metadata), at(newest_ns), 1.0);
+            part.out.batch.push(sets.id_of(target_info.clone(), &self.target_metadata), at(newest_ns), 1.0);
         }
-        Ok(())
+        Ok(Progress::Done)
     }
 }
 
@@ -100,7 +125,7 @@ mod tests {
     use prost::Message;
 
     use super::{
-        super::testing::{gauge, point, request, shown, shown_bytes},
+        super::testing::{gauge, point, request, shown, shown_bytes, shown_translation},
         *,
     };
     use crate::otlp::{
@@ -139,6 +164,40 @@ mod tests {
             let fault = translator.translate(cut, &mut sets).err();
             assert_eq!(fault, check::metrics(cut).err(), "{end}");
         }
+    }
+
+    #[test]
+    fn parts_make_what_the_whole_makes() {
+        let options = Options::default();
+        for request in golden_requests() {
+            for max_bytes in [1, 300, 3_000] {
+                let (mut sets, mut whole) = (LabelSets::default(), Translation::default());
+                let mut translator = Translator::new(&options, None);
+                let (mut rest, mut parts) = (Some(Rest::default()), 0);
+                while let Some(from) = rest {
+                    let (part, left) =
+                        translator.translate_part(&request, from, max_bytes, &mut sets).unwrap();
+                    assert_ne!(left, rest, "each brings it forward");
+                    part.dropped.iter().for_each(|drop| whole.count_drop(drop.reason, drop.points));
+                    whole.batch.append(part.batch);
+                    (rest, parts) = (left, parts + 1);
+                }
+                let samples = whole.batch.samples();
+                assert!(samples < 30 || max_bytes > 300 || parts > 2, "{parts} parts of {samples} samples");
+                assert_eq!(shown_translation(whole, &sets), shown_bytes(&request));
+            }
+        }
+    }
+
+    #[test]
+    fn a_faulty_request_is_no_good_in_parts_either() {
+        let points = vec![point(&[("a", "1")]), point(&[("a", "2")])];
+        let mut bytes = request(&[], None, vec![gauge(points)]).encode_to_vec();
+        bytes.extend([0x0a, 2, 0x12, 9]); // another resource's metrics, cut off
+        let mut sets = LabelSets::default();
+        let options = Options::default();
+        let part = Translator::new(&options, None).translate_part(&bytes, Rest::default(), 1, &mut sets);
+        assert_eq!(part.err(), check::metrics(&bytes).err());
     }
 
     #[test]

@@ -12,11 +12,15 @@ use crate::units::UnixMillis;
 /// Series that are remembered at most, about 1 KB each. Those beyond end as if nobody had known: after five minutes.
 const MAX_SERIES: usize = 10_000;
 
+/// Bytes of their labels at most: others are drained beside this one.
+const MAX_LABEL_BYTES: usize = 10 << 20;
+
 /// The series of a source that is about to end, by their latest values. Their label sets are its own: it may see batches
 /// that came of different [`LabelSets`].
 #[derive(Debug, Default)]
 pub struct Ends {
     series: IndexMap<LabelSet, End, RandomState>,
+    label_bytes: usize,
     is_foreseen: bool,
 }
 
@@ -57,7 +61,8 @@ impl Ends {
                 if known.latest.at <= latest.at {
                     known.latest = latest;
                 }
-            } else if self.series.len() < MAX_SERIES {
+            } else if self.series.len() < MAX_SERIES && self.label_bytes < MAX_LABEL_BYTES {
+                self.label_bytes += labels.bytes();
                 let metadata = sets.metadata(series.id).map(Arc::clone);
                 self.series.insert(labels.clone(), End { latest, metadata });
             }
@@ -71,6 +76,7 @@ impl Ends {
     /// its marker.
     pub fn markers(&mut self, sets: &mut LabelSets) -> Batch {
         let mut batch = Batch::default();
+        self.label_bytes = 0;
         for (labels, End { latest, metadata }) in std::mem::take(&mut self.series) {
             let Latest { at, is_histogram, is_stale } = latest;
             let at = at.plus(1);

@@ -55,6 +55,12 @@ impl LabelSet {
         str::from_utf8(value).ok()
     }
 
+    /// How many bytes it has, encoded.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
     /// The pairs as a `TimeSeries` of remote write 1.0 has them.
     pub(crate) fn encoded(&self) -> &[u8] {
         &self.0

@@ -23,12 +23,21 @@ pub struct LabelSets {
     sets: IndexSet<LabelSet, RandomState>,
     /// By place in `sets`; as long as the last set that has any.
     metadata: Vec<Option<Arc<Metadata>>>,
+    bytes: usize,
 }
+
+/// What a label set takes in memory besides its labels, about; with what translators remember of it.
+const SET_BYTES: usize = 128;
 
 impl LabelSets {
     /// The id of `labels`, now and from now on.
     pub fn id(&mut self, labels: LabelSet) -> SeriesId {
-        SeriesId(self.sets.insert_full(labels).0)
+        let bytes = SET_BYTES + labels.bytes();
+        let (place, is_new) = self.sets.insert_full(labels);
+        if is_new {
+            self.bytes += bytes;
+        }
+        SeriesId(place)
     }
 
     /// The same, with what the series' metric means. Where two metrics make one series, the first one that came tells.
@@ -41,6 +50,12 @@ impl LabelSets {
             place.get_or_insert_with(|| Arc::clone(metadata));
         }
         id
+    }
+
+    /// How many bytes of memory they take, about.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The label set of a series; `None` for an id that another table gave.

@@ -59,7 +59,7 @@ pub use ids::{SegmentId, TraceId};
 pub use received::{MAX_RECEIVED_BYTES, ReceivedError, received};
 pub use rename::renamed;
 
-pub use translator::Translator;
+pub use translator::{Rest, Translator};
 
 use crate::otlp::view::traces::Span;
 use crate::protobuf::read::Fields;

@@ -105,23 +105,44 @@ impl<'a> Translator<'a> {
     /// # Errors
     /// [`Fault`] if the bytes are no such request: nothing of it is translated.
     pub fn translate(&mut self, request: &'a [u8]) -> Result<Translation, Fault> {
-        let mut out = Translation::default();
-        self.memory.clear();
-        match self.request(request, &mut out) {
-            Ok(()) => Ok(Translation { documents: self.memory.take_documents(), ..out }),
-            Err(malformed) => Err(check::traces(request).err().unwrap_or(malformed.into())), // says in which field
-        }
+        Ok(self.translate_part(request, Rest::default(), usize::MAX)?.0)
     }
 
-    fn request(&mut self, request: &'a [u8], out: &mut Translation) -> Result<(), Malformed> {
+    /// Translates the spans of a request from `rest` on, until their documents have `max_bytes`. Gives what is left to
+    /// translate then: a small request may make very large documents. The same request always gives the same parts.
+    ///
+    /// # Errors
+    /// [`Fault`] if the bytes are no such request: nothing of it is translated.
+    pub fn translate_part(
+        &mut self,
+        request: &'a [u8],
+        rest: Rest,
+        max_bytes: usize,
+    ) -> Result<(Translation, Option<Rest>), Fault> {
+        let mut part = Part { out: Translation::default(), from: rest.spans, seen: 0, max_bytes };
+        self.memory.clear();
+        let left = match self.request(request, &mut part) {
+            Ok(Progress::Done) => None,
+            Ok(Progress::Cut) => {
+                check::traces(request)?; // before anything of it is sent
+                Some(Rest { spans: part.seen })
+            }
+            Err(malformed) => return Err(check::traces(request).err().unwrap_or(malformed.into())), // says in which field
+        };
+        Ok((Translation { documents: self.memory.take_documents(), ..part.out }, left))
+    }
+
+    fn request(&mut self, request: &'a [u8], part: &mut Part) -> Result<Progress, Malformed> {
         let mut resource_spans = TraceRequest::read(Fields::of(request))?.resource_spans;
         while let Some(fields) = resource_spans.next()? {
-            self.resource(ResourceSpans::read(fields)?, out)?;
+            if self.resource(ResourceSpans::read(fields)?, part)? == Progress::Cut {
+                return Ok(Progress::Cut);
+            }
         }
-        Ok(())
+        Ok(Progress::Done)
     }
 
-    fn resource(&mut self, mut spans: ResourceSpans<'a>, out: &mut Translation) -> Result<(), Malformed> {
+    fn resource(&mut self, mut spans: ResourceSpans<'a>, part: &mut Part) -> Result<Progress, Malformed> {
         let Self { options, identity, resources, span, memory } = self;
         let resource = match resources.entry(spans.resource.bytes()) {
             Entry::Occupied(known) => known.into_mut(),
@@ -131,12 +152,41 @@ impl<'a> Translator<'a> {
             let mut scope_spans = ScopeSpans::read(fields)?;
             check_scope(scope_spans.scope)?;
             while let Some(fields) = scope_spans.spans.next()? {
-                span.read(fields)?;
-                out.add(span, resource, options, memory);
+                if part.seen >= part.from {
+                    if memory.text.len() >= part.max_bytes {
+                        return Ok(Progress::Cut);
+                    }
+                    span.read(fields)?;
+                    part.out.add(span, resource, options, memory);
+                }
+                part.seen += 1;
             }
         }
-        Ok(())
+        Ok(Progress::Done)
     }
+}
+
+/// What of a request is not translated yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rest {
+    /// All but so many spans.
+    spans: usize,
+}
+
+/// A part of a request on its way.
+struct Part {
+    out: Translation,
+    /// The spans before belong to earlier parts.
+    from: usize,
+    seen: usize,
+    max_bytes: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Done,
+    /// The part is full, and a span is left.
+    Cut,
 }
 
 /// The resource, with the identity, ready for its spans.

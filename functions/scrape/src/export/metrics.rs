@@ -6,7 +6,7 @@
 use siphon_core::{
     amp::{Limiter, Loss},
     ecs,
-    prometheus::{self, ScrapeTranslator, Translation},
+    prometheus::{self, Rest, ScrapeTranslator, Translation},
     remote_write::{Limits, Packer, Version, Weight},
     series::{Batch, Ends, LabelSets},
     wire::{Kind, Reading, Record, Share},
@@ -14,6 +14,10 @@ use siphon_core::{
 
 use super::{BadRecord, Completes, Delivery, Export, Outgoing, counts};
 use crate::report::Reasons;
+
+/// Labels that are in memory at once, about: many agents are drained beside one another. All points of a resource repeat what
+/// it has, so that a request of 4 MiB may make gigabytes.
+const PART_BYTES: usize = 8 << 20;
 
 /// See [`Export::metrics`].
 pub(super) fn deliveries<'a>(
@@ -31,18 +35,23 @@ pub(super) fn deliveries<'a>(
     let is_repeat = records.peek().is_some_and(|record| record.sequence < head.metrics.handed_out_before.0);
     let mut translators = Translators::new(export, limiter, ends);
     let mut packer = Packer::new(&limits, version);
+    let mut next = records.next().map(Place::of);
     let mut waiting = None;
     std::iter::from_fn(move || {
         let mut group = Group { is_repeat, ..Group::default() };
-        while let Some(translated) =
-            waiting.take().or_else(|| records.next().map(|record| translators.translate(record)))
-        {
+        while let Some(place) = next {
+            let translated = waiting.take().unwrap_or_else(|| translators.translate(place));
+            let left = translated.left;
             waiting = group.take(translated, &translators.sets, &limits);
             if waiting.is_some() {
                 break;
             }
+            next = left.map(|rest| Place { rest, ..place }).or_else(|| records.next().map(Place::of));
+            if left.is_some() {
+                break;
+            }
         }
-        if waiting.is_none() {
+        if next.is_none() {
             if std::mem::take(&mut has_counts) {
                 group.add(translators.counts(export));
             }
@@ -50,19 +59,40 @@ pub(super) fn deliveries<'a>(
                 group.add(translators.end());
             }
         }
-        group.close(&mut packer, &translators.sets)
+        let delivery = group.close(&mut packer, &translators.sets);
+        if translators.sets.bytes() > PART_BYTES {
+            translators.forget();
+            waiting = None; // it refers to what is forgotten
+        }
+        delivery
     })
 }
 
-/// What one record holds.
+/// A record, from some point of it on.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    record: &'a Record,
+    rest: Rest,
+}
+
+impl<'a> Place<'a> {
+    fn of(record: &'a Record) -> Self {
+        Self { record, rest: Rest::default() }
+    }
+}
+
+/// What one record holds, or a part of it: one that makes very much is translated in parts.
 #[derive(Default)]
 struct Translated {
     batch: Batch,
+    /// The record, if this is the last part.
     completes: Completes,
+    left: Option<Rest>,
 }
 
 /// One translator for each kind of record, with the label sets that they make, and what the receiver takes of it.
 struct Translators<'a> {
+    export: &'a Export<'a>,
     ecs: ecs::Translator,
     otlp: prometheus::Translator<'a>,
     scrapes: ScrapeTranslator<'a>,
@@ -75,12 +105,25 @@ struct Translators<'a> {
 impl<'a> Translators<'a> {
     fn new(export: &'a Export<'_>, limiter: Option<Limiter>, ends: &'a mut Ends) -> Self {
         Self {
+            export,
             ends: (export.page.head.stopping || ends.is_foreseen()).then_some(ends),
             ecs: ecs::Translator::new(&export.options.ecs),
             otlp: prometheus::Translator::new(&export.options.prometheus, export.identity.as_ref()),
             scrapes: ScrapeTranslator::new(&export.options.prometheus, export.identity.as_ref()),
             limiter,
             sets: LabelSets::default(),
+        }
+    }
+
+    /// Forgets all series, so that the tables of those that come no more are freed.
+    fn forget(&mut self) {
+        let Export { options, identity, .. } = self.export;
+        self.ecs = ecs::Translator::new(&options.ecs);
+        self.otlp = prometheus::Translator::new(&options.prometheus, identity.as_ref());
+        self.scrapes = ScrapeTranslator::new(&options.prometheus, identity.as_ref());
+        self.sets = LabelSets::default();
+        if let Some(limiter) = &mut self.limiter {
+            limiter.forget();
         }
     }
 
@@ -94,22 +137,27 @@ impl<'a> Translators<'a> {
     fn end(&mut self) -> Translated {
         let batch: Batch = self.ends.as_mut().map(|ends| ends.markers(&mut self.sets)).unwrap_or_default();
         let completes = Completes { samples: batch.samples() as u64, ..Completes::default() };
-        Translated { batch, completes }
+        Translated { batch, completes, left: None }
     }
 
-    fn translate(&mut self, record: &'a Record) -> Translated {
-        let mut completes = Completes::one(record);
-        let batch = self.batch(record, &mut completes.dropped).unwrap_or_else(|error| {
-            completes.bad.push(BadRecord::new(record, error.as_ref()));
-            Batch::default()
-        });
+    fn translate(&mut self, place: Place<'a>) -> Translated {
+        let record = place.record;
+        let (Translation { batch, dropped, .. }, left, bad) = match self.translation(place) {
+            Ok((translation, left)) => (translation, left, None),
+            Err(error) => (Translation::default(), None, Some(BadRecord::new(record, error.as_ref()))),
+        };
+        let mut completes = if left.is_some() { Completes::default() } else { Completes::one(record) };
+        completes.bad.extend(bad);
+        for drop in dropped {
+            completes.dropped.add(drop.reason, drop.points);
+        }
         completes.samples = completes.dropped.total();
-        self.admitted(Translated { batch, completes })
+        self.admitted(Translated { batch, completes, left })
     }
 
     /// What the receiver takes of it; its series are remembered.
     fn admitted(&mut self, mut translated: Translated) -> Translated {
-        let Translated { batch, completes } = &mut translated;
+        let Translated { batch, completes, .. } = &mut translated;
         completes.samples += batch.samples() as u64;
         if let Some(limiter) = &mut self.limiter {
             let losses = limiter.apply(batch, &mut self.sets);
@@ -123,17 +171,18 @@ impl<'a> Translators<'a> {
         translated
     }
 
-    fn batch(
+    fn translation(
         &mut self,
-        record: &'a Record,
-        dropped: &mut Reasons,
-    ) -> Result<Batch, Box<dyn std::error::Error>> {
-        let translation = match record.kind {
+        Place { record, rest }: Place<'a>,
+    ) -> Result<(Translation, Option<Rest>), Box<dyn std::error::Error>> {
+        let whole = match record.kind {
             Kind::Ecs => {
                 let reading = Reading::decode(record.payload.clone())?;
                 self.ecs.translate(&reading, record.arrived, &mut self.sets)?
             }
-            Kind::OtlpMetrics | Kind::Statsd => self.otlp.translate(&record.payload, &mut self.sets)?,
+            Kind::OtlpMetrics | Kind::Statsd => {
+                return Ok(self.otlp.translate_part(&record.payload, rest, PART_BYTES, &mut self.sets)?);
+            }
             Kind::Scrapes => {
                 let scraped = self.scrapes.translate(&record.payload, &mut self.sets)?;
                 // One line a block: what can't be read is so at every scrape.
@@ -144,10 +193,7 @@ impl<'a> Translators<'a> {
             }
             Kind::OtlpTraces | Kind::XraySegment => Translation::default(),
         };
-        for drop in translation.dropped {
-            dropped.add(drop.reason, drop.points);
-        }
-        Ok(translation.batch)
+        Ok((whole, None))
     }
 }
 
@@ -188,12 +234,13 @@ impl Group {
         self.completes.extend(added.completes);
     }
 
-    /// `None` if there is nothing in it, not even a record.
+    /// `None` if there is nothing in it, not even a record or what was left out of a part of one.
     fn close(mut self, packer: &mut Packer, sets: &LabelSets) -> Option<Delivery<Outgoing>> {
         if !self.is_repeat {
             self.batch.append(std::mem::take(&mut self.added));
         }
-        if self.batch.samples() + self.added.samples() == 0 && self.completes.through.is_none() {
+        let is_empty = self.batch.samples() + self.added.samples() == 0;
+        if is_empty && self.completes.through.is_none() && self.completes.samples == 0 {
             return None;
         }
         let mut items = Vec::new();
@@ -212,7 +259,9 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use prost::Message;
     use siphon_core::{
+        otlp,
         units::UnixMillis,
         wire::{BootId, Count, Cursor, Page, PageHead, ShareHead},
     };
@@ -318,6 +367,41 @@ mod tests {
             (through(13), vec![(8, true), (10, false)]),
             "{end}"
         );
+    }
+
+    /// One request of so many points, each of a series of its own, whose resource has seven kilobytes.
+    fn heavy(points: usize) -> Record {
+        let attribute = |key: &str, text: String| {
+            let value = Some(otlp::AnyValue { value: Some(otlp::Value::String(text)) });
+            otlp::KeyValue { key: key.to_owned(), value }
+        };
+        let point = |n: usize| otlp::NumberPoint {
+            time_unix_nano: 1_000_000_000,
+            attributes: vec![attribute("n", n.to_string())],
+            ..otlp::NumberPoint::default()
+        };
+        let data = otlp::MetricData::Gauge(otlp::Gauge { points: (0..points).map(point).collect() });
+        let metric = otlp::Metric { name: "g".to_owned(), data: Some(data), ..otlp::Metric::default() };
+        let resource = Some(otlp::Resource { attributes: vec![attribute("heavy", "x".repeat(7_000))] });
+        let scope_metrics = vec![otlp::ScopeMetrics { scope: None, metrics: vec![metric] }];
+        let resource_metrics = vec![otlp::ResourceMetrics { resource, scope_metrics }];
+        let payload = otlp::MetricsRequest { resource_metrics }.encode_to_vec().into();
+        Record { kind: Kind::OtlpMetrics, sequence: 20, arrived: UnixMillis(1000), payload }
+    }
+
+    #[test]
+    fn a_request_that_makes_very_much_is_translated_in_parts_under_one_cursor() {
+        let mut page = page(3);
+        page.records.insert(2, heavy(5_000));
+        page.records[3].sequence = 21;
+        let parts = delivered(&page, Limits::default());
+        let cursors: Vec<_> = parts.iter().map(|(cursor, _)| cursor.map(|cursor| cursor.0)).collect();
+        assert_eq!(cursors[..2], [Some(12), None]);
+        assert_eq!(cursors[cursors.len() - 1], Some(22));
+        let samples: Vec<usize> = parts.iter().map(|(_, samples)| samples.iter().sum()).collect();
+        assert_eq!(samples.iter().sum::<usize>(), 3 * 8 + 5_000);
+        assert!(samples.iter().all(|samples| *samples <= PART_BYTES / 7_000 + 1), "{samples:?}");
+        assert_eq!(delivered(&page, Limits::default()), parts, "the same each time");
     }
 
     #[test]

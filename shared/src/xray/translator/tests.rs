@@ -128,6 +128,28 @@ fn a_request_that_is_none_says_where_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn parts_make_what_the_whole_makes() {
+    let options = Options::default();
+    for request in golden_requests() {
+        let whole = Translator::new(&options, None).translate(&request).unwrap();
+        for max_bytes in [1, 2_000] {
+            let mut translator = Translator::new(&options, None);
+            let (mut rest, mut documents, mut parts, mut dropped) = (Some(Rest::default()), Vec::new(), 0, 0);
+            while let Some(from) = rest {
+                let (part, left) = translator.translate_part(&request, from, max_bytes).unwrap();
+                assert_ne!(left, rest, "each brings it forward");
+                documents.extend(part.documents);
+                dropped += part.dropped.iter().map(|drop| drop.spans).sum::<u64>();
+                (rest, parts) = (left, parts + 1);
+            }
+            assert!(max_bytes > 1 || parts >= documents.len() / 2, "a span has two documents at most");
+            assert_eq!(documents, whole.documents);
+            assert_eq!(dropped, whole.dropped.iter().map(|drop| drop.spans).sum::<u64>());
+        }
+    }
+}
+
+#[test]
 fn bytes_are_a_request_to_it_as_to_decoding() {
     let requests = golden_requests();
     let mut refused = 0;
