@@ -2,9 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use serde::Serialize;
 use siphon_core::{
     shard::Target,
@@ -17,10 +18,13 @@ use siphon_core::{
 use tokio::time::timeout_at;
 
 use crate::{
-    agents::{Agents, Connection},
+    agents::{Agents, Connection, Room},
     keys::KeyChoice,
     time::{Deadline, now},
 };
+
+/// Larger answers wait for one another. A page has 1 MiB, unless told otherwise or a record alone is larger.
+const LARGE_ANSWER_BYTES: usize = 4 << 20;
 
 /// For one exchange, connecting included.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -88,6 +92,13 @@ impl AgentError {
     }
 }
 
+/// A page, and the room that it takes.
+pub struct Pulled {
+    /// What was handed out.
+    pub page: Page,
+    _room: Option<Room>,
+}
+
 /// One agent, and the connection to it: kept from pull to ack to pull.
 pub struct AgentClient<'a> {
     address: SocketAddr,
@@ -107,10 +118,13 @@ impl<'a> AgentClient<'a> {
     ///
     /// # Errors
     /// [`AgentError`]; nothing was handed out, or it will be handed out again.
-    pub async fn pull(&mut self, request: &PullRequest, deadline: Deadline) -> Result<Page, AgentError> {
+    pub async fn pull(&mut self, request: &PullRequest, deadline: Deadline) -> Result<Pulled, AgentError> {
         let answer = self.exchange(PULL_PATH, request, deadline).await?;
         match answer.status {
-            StatusCode::OK => Page::decode(answer.body).map_err(AgentError::Page),
+            StatusCode::OK => {
+                let page = Page::decode(answer.body).map_err(AgentError::Page)?;
+                Ok(Pulled { page, _room: answer.room })
+            }
             other => Err(AgentError::Unexpected(other)),
         }
     }
@@ -195,9 +209,26 @@ impl<'a> AgentClient<'a> {
         connection.ready().await.map_err(AgentError::Broken)?;
         let (head, body) = connection.send_request(request).await.map_err(AgentError::Broken)?.into_parts();
         let signature = head.headers.get(signature::SIGNATURE).cloned();
-        let body = Limited::new(body, MAX_PAGE_BYTES).collect().await.map_err(body_error)?.to_bytes();
+        let (body, room) = self.read(body).await?;
         self.connection = Some(connection);
-        Ok(Answer { status: head.status, nonce, signature, body })
+        Ok(Answer { status: head.status, nonce, signature, body, room })
+    }
+
+    /// The whole body, and the room that a large one takes.
+    async fn read(&self, mut body: Incoming) -> Result<(Bytes, Option<Room>), AgentError> {
+        let (mut bytes, mut room) = (BytesMut::new(), None);
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(AgentError::Broken)?.into_data() else { continue };
+            let length = bytes.len() + data.len();
+            if length > MAX_PAGE_BYTES {
+                return Err(AgentError::TooLarge);
+            }
+            if length > LARGE_ANSWER_BYTES && room.is_none() {
+                room = self.agents.room().await;
+            }
+            bytes.extend_from_slice(&data);
+        }
+        Ok((bytes.freeze(), room))
     }
 
     fn request(
@@ -235,27 +266,20 @@ fn nonce() -> Result<Nonce, AgentError> {
     random().map(Nonce)
 }
 
-fn body_error(error: Box<dyn std::error::Error + Send + Sync>) -> AgentError {
-    match error.downcast::<hyper::Error>() {
-        Ok(error) => AgentError::Broken(*error),
-        Err(error) if error.is::<LengthLimitError>() => AgentError::TooLarge,
-        Err(error) => AgentError::Request(error.to_string()),
-    }
-}
-
 /// What came back, not believed yet.
 struct Answer {
     status: StatusCode,
     nonce: Nonce,
     signature: Option<HeaderValue>,
     body: Bytes,
+    room: Option<Room>,
 }
 
 impl Answer {
     /// The answer, if it proves the key and is no refusal. A refusal for want of proof comes unsigned, since the agent
     /// doesn't know us; it only gives the failure its name.
     fn check(self, key: &Key) -> Result<Self, AgentError> {
-        let Self { status, nonce, ref signature, ref body } = self;
+        let Self { status, nonce, ref signature, ref body, .. } = self;
         let signature = signature.as_ref().and_then(|value| value.to_str().ok());
         let proven = signature.is_some_and(|text| key.accepts_answer(status.as_u16(), nonce, body, text));
         if proven && status.is_success() {

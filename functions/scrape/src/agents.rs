@@ -1,6 +1,6 @@
 //! How agents are reached: with which keys, and whether over TLS.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use aws_config::SdkConfig;
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 
@@ -21,6 +22,10 @@ use crate::{
 /// An agent in the same VPC answers within milliseconds; one that is gone never does.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Large answers that are in memory at once. Anybody at an agent's address can make one, signed or not, and Lambda gives
+/// little memory.
+const LARGE_ANSWERS: usize = 3;
+
 /// Over what requests to an agent go.
 pub(crate) type Connection = SendRequest<Full<Bytes>>;
 
@@ -30,7 +35,11 @@ pub struct Agents {
     pub(crate) keyring: Keyring,
     /// `None` where pulls go without.
     tls: Option<AgentTls>,
+    large_answers: Arc<Semaphore>,
 }
+
+/// Held for as long as a large answer is in memory.
+pub(crate) type Room = OwnedSemaphorePermit;
 
 impl Agents {
     /// As `config` says.
@@ -40,7 +49,13 @@ impl Agents {
     pub async fn new(config: &Config, https: &HttpsClient, aws: &SdkConfig) -> Result<Self, StartError> {
         let pins = config.agent_certificates.clone();
         let tls = (!pins.is_empty()).then(|| AgentTls::pinned(pins)).transpose().map_err(StartError::Tls)?;
-        Ok(Self { keyring: Keyring::open(config, https, aws).await?, tls })
+        let keyring = Keyring::open(config, https, aws).await?;
+        Ok(Self { keyring, tls, large_answers: Arc::new(Semaphore::new(LARGE_ANSWERS)) })
+    }
+
+    /// Waits until a large answer may be read on. `None` would mean that the semaphore is closed, which it never is.
+    pub(crate) async fn room(&self) -> Option<Room> {
+        Arc::clone(&self.large_answers).acquire_owned().await.ok()
     }
 
     /// Connects to the agent at `address`.

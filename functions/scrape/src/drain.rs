@@ -185,7 +185,8 @@ async fn rounds(
         let lease_ms = u64::try_from(deadlines.writes.left().as_millis()).unwrap_or(u64::MAX);
         let max_bytes = config.page_max_bytes;
         let pull = PullRequest { task_arn, lease, lease_ms, keep_lease, max_bytes };
-        let page = agent.pull(&pull, deadlines.writes).await?;
+        let pulled = agent.pull(&pull, deadlines.writes).await?;
+        let page = &pulled.page;
         let is_first = drained.tally.pages == 0;
         drained.tally.pages += 1;
         drained.tally.agents = 1;
@@ -194,12 +195,12 @@ async fn rounds(
         if let (Some(tell), Some(sampling)) = (tell.take(), &page.head.sampling) {
             let _ = tell.send((page.head.boot, sampling.clone()));
         }
-        check_ledger(&page, &mut drained.tally);
+        check_ledger(page, &mut drained.tally);
         if page.records.is_empty() {
             return Ok(()); // nothing to acknowledge
         }
 
-        let round = deliver(&page, config, receivers, deadlines.writes, is_first, stuck, ends).await;
+        let round = deliver(page, config, receivers, deadlines.writes, is_first, stuck, ends).await;
         stuck = round.stuck;
         drained.tally.merge(round.tally);
         drained.misconfigured |= round.misconfigured;
@@ -213,7 +214,7 @@ async fn rounds(
             drained.tally.acks_failed.add(reason, 1);
             return Ok(());
         }
-        if !goes_on(&page, stuck) {
+        if !goes_on(page, stuck) {
             return Ok(());
         }
     }

@@ -301,3 +301,20 @@ async fn an_ipv6_only_task_is_reached() {
     world.scrape_all(vec![agent.target()], ENOUGH).await;
     assert_eq!(agent.acked(), (1, 0));
 }
+
+#[tokio::test]
+async fn large_pages_wait_for_one_another_and_all_come() {
+    let world = World::new().await;
+    let mut agents = Vec::new();
+    for n in 0..7 {
+        let agent = Agent::start(&format!("large-{n}")).await;
+        // Nothing that a metrics request knows: five megabytes of field 15.
+        let record = [&[0x7a, 0x80, 0x80, 0xc0, 0x02][..], &vec![0; 5 << 20]].concat();
+        agent.record(Kind::OtlpMetrics, seconds_ago(20), record);
+        agents.push(agent);
+    }
+    let targets = agents.iter().map(Agent::target).collect();
+    let tally = world.scrape_all(targets, ENOUGH).await.tally;
+    assert_eq!((tally.agents, tally.agents_failed.total(), tally.records_bad.total()), (7, 0, 0));
+    assert!(agents.iter().all(|agent| agent.acked() == (1, 0)));
+}
