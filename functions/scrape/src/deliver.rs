@@ -126,6 +126,8 @@ struct Written {
     /// 0 until a record is done: a cursor behind the agent's changes nothing.
     cursor: Cursor,
     exported: Exported,
+    /// What became of the parts of a record that isn't done. Should a later part fail, all of it comes again.
+    open: Exported,
     tally: Tally,
     failed: bool,
     misconfigured: bool,
@@ -180,7 +182,7 @@ impl Delivering<'_> {
                 completes.dropped.total(),
             ];
             check_sum(completes.samples, &ends_of_samples, &mut tally);
-            written.exported.metrics(&completes, &tally);
+            written.open.metrics(&completes, &tally);
             written.tally.merge(tally);
             let dropped = self.finish(completes, &mut written);
             written.tally.samples_dropped.merge(dropped);
@@ -227,7 +229,7 @@ impl Delivering<'_> {
                 Ok(sent) => {
                     let refused = tally.segments_rejected.total() + tally.spans_rejected.total();
                     check_sum(sent as u64, &[tally.segments, tally.spans, refused], &mut tally);
-                    written.exported.traces(&completes, &tally);
+                    written.open.traces(&completes, &tally);
                     written.tally.merge(tally);
                 }
                 Err(error) => {
@@ -248,7 +250,10 @@ impl Delivering<'_> {
 
     /// These records are dealt with for good. Gives what they lost in translation.
     fn finish(&self, records: Completes, written: &mut Written) -> Reasons {
-        written.cursor = records.through.unwrap_or(written.cursor);
+        if let Some(through) = records.through {
+            written.cursor = through;
+            written.exported.merge(std::mem::take(&mut written.open));
+        }
         written.tally.records += records.arrived.len() as u64;
         written.tally.segments_shortened += records.shortened;
         written.tally.samples_trimmed.merge(records.trimmed);

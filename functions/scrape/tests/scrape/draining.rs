@@ -192,6 +192,28 @@ async fn the_traces_cursor_moves_to_the_last_record_that_went_whole() {
 }
 
 #[tokio::test]
+async fn a_record_of_several_calls_is_accounted_for_when_all_of_it_is_stored() {
+    let world = World::new().await;
+    world.agent.spans(&[200]);
+    world.agent.spans(&(1..=120).collect::<Vec<_>>());
+    let stored = || {
+        let counts = world.agent.edit(|state| state.exported.clone());
+        counts.iter().filter(|count| count.event == "stored_segments").map(|count| count.value).sum::<u64>()
+    };
+    world.xray.replies(&[
+        xray::Reply::Take,
+        xray::Reply::Take,
+        xray::Reply::Refuse(503, "ServiceUnavailable"),
+    ]);
+    world.scrape(SHORT).await;
+    assert_eq!((world.xray.taken().0, world.agent.acked()), (100, (0, 1)));
+    assert_eq!(stored(), 50, "with the first record's call, and not what the second had in another");
+    world.xray.replies(&[xray::Reply::Take]);
+    world.scrape(ENOUGH).await;
+    assert_eq!((world.agent.acked(), stored()), ((0, 2), 50 + 120));
+}
+
+#[tokio::test]
 async fn an_agent_that_fails_is_counted_and_costs_no_other() {
     let cases = [
         (Manner::OtherKey, "unsigned"),
