@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   handler ─► drain, one agent each, many at once; last_drain, of a task that is told to stop
-//!                │  agent_client ◄── pull ──── agent
+//!                │  agent_client ◄── pull ──── agent, over TLS or not (agents)
 //!                │  deliver, export page ─► deliveries in order, each with the cursor behind it
 //!                │  ├─ amp  ───────► remote write    one request in flight an agent
 //!                │  └─ traces ─────► PutTraceSegments, or OTLP

@@ -54,14 +54,14 @@ struct KnownMetric<'a> {
 }
 
 /// What tells a series of a metric from the others: the point's attributes, and which of the point's values it has.
-type SeriesKey<'a> = (&'a [u8], Part);
+type SeriesKey<'a> = (&'a [u8], Which);
 
 /// A series, or why its points are left out.
 type Known = Result<SeriesId, &'static str>;
 
 /// Which of a point's values. Numbers are told by their bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Part {
+pub(super) enum Which {
     Whole,
     Sum,
     Count,
@@ -149,27 +149,27 @@ impl<'a> SeriesOf<'_, 'a> {
     pub(super) fn get(
         &mut self,
         attributes: Repeated<'a>,
-        part: Part,
+        which: Which,
         sets: &mut LabelSets,
     ) -> Result<Known, Malformed> {
         let (common, name, metadata) = (self.common, self.metric.name.as_deref(), &self.metric.metadata);
-        let series = known(&mut self.metric.series, (attributes.bytes(), part), || {
+        let series = known(&mut self.metric.series, (attributes.bytes(), which), || {
             let Some(name) = name else { return Ok(Err(reason::METRIC_NAME)) };
             let labels = common.of_point(attributes)?.ok_or(reason::LABEL_NAME);
-            Ok(labels.map(|labels| sets.id_of(label_set(&labels, name, part), metadata)))
+            Ok(labels.map(|labels| sets.id_of(label_set(&labels, name, which), metadata)))
         });
         series.copied()
     }
 }
 
-fn label_set(labels: &PointLabels<'_>, name: &str, part: Part) -> LabelSet {
+fn label_set(labels: &PointLabels<'_>, name: &str, which: Which) -> LabelSet {
     let text = |bits| number_text(f64::from_bits(bits));
-    match part {
-        Part::Whole => labels.of_series(name, None),
-        Part::Sum => labels.of_series(&format!("{name}_sum"), None),
-        Part::Count => labels.of_series(&format!("{name}_count"), None),
-        Part::Bucket(bound) => labels.of_series(&format!("{name}_bucket"), Some(("le", &text(bound)))),
-        Part::Quantile(quantile) => labels.of_series(name, Some(("quantile", &text(quantile)))),
+    match which {
+        Which::Whole => labels.of_series(name, None),
+        Which::Sum => labels.of_series(&format!("{name}_sum"), None),
+        Which::Count => labels.of_series(&format!("{name}_count"), None),
+        Which::Bucket(bound) => labels.of_series(&format!("{name}_bucket"), Some(("le", &text(bound)))),
+        Which::Quantile(quantile) => labels.of_series(name, Some(("quantile", &text(quantile)))),
     }
 }
 

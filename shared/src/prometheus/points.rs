@@ -4,7 +4,7 @@ use super::{
     attributes::decimal,
     exemplars::exemplar,
     exponential::native_histogram,
-    known::{Part as Of, SeriesOf},
+    known::{SeriesOf, Which},
     part::{Part, Progress},
     reason,
 };
@@ -112,7 +112,7 @@ impl<'a> Points<'_, 'a> {
     fn number(&mut self, point: &NumberPoint<'a>, counts: bool) -> Result<(), Refusal> {
         let start = if counts { point.start_time_unix_nano } else { 0 };
         let recorded = self.meet(start, point.time_unix_nano, point.flags)?;
-        let series = self.push(recorded, point.attributes, Of::Whole, point.value)?;
+        let series = self.push(recorded, point.attributes, Which::Whole, point.value)?;
         if counts {
             self.exemplars(series, point.exemplars)?;
         }
@@ -122,9 +122,9 @@ impl<'a> Points<'_, 'a> {
     fn histogram(&mut self, point: &HistogramPoint<'a>) -> Result<(), Refusal> {
         let recorded = self.meet(point.start_time_unix_nano, point.time_unix_nano, point.flags)?;
         if let Some(sum) = point.sum {
-            self.push(recorded, point.attributes, Of::Sum, sum)?;
+            self.push(recorded, point.attributes, Which::Sum, sum)?;
         }
-        self.push(recorded, point.attributes, Of::Count, point.count as f64)?;
+        self.push(recorded, point.attributes, Which::Count, point.count as f64)?;
         let mut below = 0u64;
         for (bound, count) in point.explicit_bounds.iter().zip(&point.bucket_counts) {
             below = below.wrapping_add(*count); // no histogram counts so much; if one does, so does the exporter
@@ -143,18 +143,18 @@ impl<'a> Points<'_, 'a> {
 
     fn summary(&mut self, point: &SummaryPoint<'a>) -> Result<(), Refusal> {
         let recorded = self.meet(point.start_time_unix_nano, point.time_unix_nano, point.flags)?;
-        self.push(recorded, point.attributes, Of::Sum, point.sum)?;
-        self.push(recorded, point.attributes, Of::Count, point.count as f64)?;
+        self.push(recorded, point.attributes, Which::Sum, point.sum)?;
+        self.push(recorded, point.attributes, Which::Count, point.count as f64)?;
         let recorded = Recorded { start: Start::UNKNOWN, ..recorded }; // a quantile counts nothing
         for Quantile { quantile, value } in point.quantiles.decode()? {
-            self.push(recorded, point.attributes, Of::Quantile(quantile.to_bits()), value)?;
+            self.push(recorded, point.attributes, Which::Quantile(quantile.to_bits()), value)?;
         }
         Ok(())
     }
 
     fn exponential(&mut self, point: &ExponentialHistogramPoint<'a>) -> Result<(), Refusal> {
         self.meet(point.start_time_unix_nano, point.time_unix_nano, point.flags)?;
-        let series = self.series(point.attributes, Of::Whole)?;
+        let series = self.series(point.attributes, Which::Whole)?;
         self.part.out.batch.push_histogram(series, native_histogram(point)?);
         self.exemplars(series, point.exemplars)
     }
@@ -173,10 +173,10 @@ impl<'a> Points<'_, 'a> {
         &mut self,
         recorded: Recorded,
         attributes: Repeated<'a>,
-        of: Of,
+        which: Which,
         value: f64,
     ) -> Result<SeriesId, Refusal> {
-        let series = self.series(attributes, of)?;
+        let series = self.series(attributes, which)?;
         let value = if recorded.is_stale { STALE } else { value };
         self.part.out.batch.push_since(series, recorded.start, recorded.at, value);
         Ok(series)
@@ -190,8 +190,8 @@ impl<'a> Points<'_, 'a> {
         Ok(())
     }
 
-    fn series(&mut self, attributes: Repeated<'a>, of: Of) -> Result<SeriesId, Refusal> {
-        let series = self.series.get(attributes, of, self.sets)?.map_err(Refusal::Dropped)?;
+    fn series(&mut self, attributes: Repeated<'a>, which: Which) -> Result<SeriesId, Refusal> {
+        let series = self.series.get(attributes, which, self.sets)?.map_err(Refusal::Dropped)?;
         let labels = self.sets.get(series).map_or(0, LabelSet::bytes);
         self.part.bytes_left = self.part.bytes_left.saturating_sub(SAMPLE_BYTES + labels);
         Ok(series)
@@ -207,12 +207,12 @@ struct Recorded {
 }
 
 /// The bucket up to `bound`.
-const fn bucket(bound: f64) -> Of {
-    Of::Bucket(bound.to_bits())
+const fn bucket(bound: f64) -> Which {
+    Which::Bucket(bound.to_bits())
 }
 
 /// The bucket that an exemplar is of: that of the lowest bound that is not below it. NaN is in none.
-fn bucket_of(point: &HistogramPoint<'_>, value: f64) -> Option<Of> {
+fn bucket_of(point: &HistogramPoint<'_>, value: f64) -> Option<Which> {
     let counted = point.explicit_bounds.iter().zip(&point.bucket_counts);
     let bounds = counted.map(|(bound, _)| *bound).filter(|bound| *bound >= value);
     let lowest = bounds.fold(f64::INFINITY, |lowest, bound| if bound < lowest { bound } else { lowest });
