@@ -56,8 +56,8 @@ struct KnownMetric<'a> {
 /// What tells a series of a metric from the others: the point's attributes, and which of the point's values it has.
 type SeriesKey<'a> = (&'a [u8], Which);
 
-/// A series, or why its points are left out.
-type Known = Result<SeriesId, &'static str>;
+/// A series and how many bytes its labels have, or why its points are left out.
+type Known = Result<(SeriesId, usize), &'static str>;
 
 /// Which of a point's values. Numbers are told by their bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -156,7 +156,11 @@ impl<'a> SeriesOf<'_, 'a> {
         let series = known(&mut self.metric.series, (attributes.bytes(), which), || {
             let Some(name) = name else { return Ok(Err(reason::METRIC_NAME)) };
             let labels = common.of_point(attributes)?.ok_or(reason::LABEL_NAME);
-            Ok(labels.map(|labels| sets.id_of(label_set(&labels, name, which), metadata)))
+            Ok(labels.map(|labels| {
+                let labels = label_set(&labels, name, which);
+                let bytes = labels.bytes();
+                (sets.id_of(labels, metadata), bytes)
+            }))
         });
         series.copied()
     }

@@ -14,7 +14,7 @@ use crate::{
         view::{Data, ExponentialHistogramPoint, HistogramPoint, Kind, NumberPoint, SummaryPoint},
     },
     protobuf::read::{Fields, Malformed, Repeated},
-    series::{LabelSet, LabelSets, STALE, SeriesId, Start},
+    series::{LabelSets, STALE, SeriesId, Start},
     units::UnixMillis,
 };
 
@@ -191,8 +191,7 @@ impl<'a> Points<'_, 'a> {
     }
 
     fn series(&mut self, attributes: Repeated<'a>, which: Which) -> Result<SeriesId, Refusal> {
-        let series = self.series.get(attributes, which, self.sets)?.map_err(Refusal::Dropped)?;
-        let labels = self.sets.get(series).map_or(0, LabelSet::bytes);
+        let (series, labels) = self.series.get(attributes, which, self.sets)?.map_err(Refusal::Dropped)?;
         self.part.bytes_left = self.part.bytes_left.saturating_sub(SAMPLE_BYTES + labels);
         Ok(series)
     }

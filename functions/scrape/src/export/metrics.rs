@@ -12,12 +12,8 @@ use siphon_core::{
     wire::{Kind, Reading, Record, Share},
 };
 
-use super::{BadRecord, Completes, Delivery, Export, Outgoing, counts};
+use super::{BadRecord, Completes, Delivery, Export, Outgoing, PART_BYTES, counts};
 use crate::report::Reasons;
-
-/// Labels that are in memory at once, about: many agents are drained beside one another. All points of a resource repeat what
-/// it has, so that a request of 4 MiB may make gigabytes.
-const PART_BYTES: usize = 8 << 20;
 
 /// See [`Export::metrics`].
 pub(super) fn deliveries<'a>(
@@ -263,10 +259,10 @@ mod tests {
     use siphon_core::{
         otlp,
         units::UnixMillis,
-        wire::{BootId, Count, Cursor, Page, PageHead, ShareHead},
+        wire::{Count, Cursor, Page},
     };
 
-    use super::*;
+    use super::{super::testing::page_of, *};
     use crate::settings::Translation;
 
     /// Eight series under the default filter.
@@ -278,18 +274,7 @@ mod tests {
             arrived: UnixMillis(1000 + sequence.cast_signed()),
             payload: payload.clone(),
         };
-        let head = PageHead {
-            version: String::new(),
-            boot: BootId([0; 16]),
-            now: UnixMillis(2000),
-            container: String::new(),
-            stopping: false,
-            metrics: ShareHead::default(),
-            traces: ShareHead::default(),
-            counts: Vec::new(),
-            sampling: None,
-        };
-        Page { head, task: Bytes::from_static(b"{}"), records: (10..10 + readings).map(record).collect() }
+        page_of((10..10 + readings).map(record).collect())
     }
 
     /// Cursor, and samples of each request, of every delivery.

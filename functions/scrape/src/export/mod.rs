@@ -24,6 +24,10 @@ use crate::{report::Reasons, settings::Translation};
 /// Bytes of an unreadable record that go into the log.
 const SHOWN_BYTES: usize = 48;
 
+/// Bytes of labels, or of documents, that are made at once, about: many agents are drained beside one another. All points or
+/// spans of a resource repeat what it has, so that a request of 4 MiB may make gigabytes.
+const PART_BYTES: usize = 8 << 20;
+
 /// What is sent in one go.
 #[derive(Debug)]
 pub struct Delivery<T> {
@@ -164,5 +168,30 @@ impl<'a> Export<'a> {
     /// the documents of X-Ray SDKs, which are no spans, as many as one call takes.
     pub fn spans(&self) -> impl Iterator<Item = (SpansOrSegments, Completes)> {
         spans::deliveries(self)
+    }
+}
+
+#[cfg(test)]
+mod testing {
+    use bytes::Bytes;
+    use siphon_core::{
+        units::UnixMillis,
+        wire::{BootId, Page, PageHead, Record, ShareHead},
+    };
+
+    /// A page of an agent that goes on, with nothing behind it.
+    pub(super) fn page_of(records: Vec<Record>) -> Page {
+        let head = PageHead {
+            version: String::new(),
+            boot: BootId([0; 16]),
+            now: UnixMillis(2000),
+            container: String::new(),
+            stopping: false,
+            metrics: ShareHead::default(),
+            traces: ShareHead::default(),
+            counts: Vec::new(),
+            sampling: None,
+        };
+        Page { head, task: Bytes::from_static(b"{}"), records }
     }
 }

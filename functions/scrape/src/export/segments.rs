@@ -7,11 +7,7 @@ use siphon_core::{
     xray::{self, Document, MAX_DOCUMENTS, Rest, Translator},
 };
 
-use super::{BadRecord, Completes, Delivery, Export, pending::Pending};
-
-/// Bytes of documents that are in memory at once, about: many agents are drained beside one another. All spans of a resource
-/// repeat what it has, so that a request of 4 MiB may make gigabytes.
-const PART_BYTES: usize = 8 << 20;
+use super::{BadRecord, Completes, Delivery, Export, PART_BYTES, pending::Pending};
 
 /// See [`Export::segments`].
 pub(super) fn deliveries<'a>(
@@ -68,15 +64,10 @@ fn translate<'a>(translator: &mut Translator<'a>, record: &'a Record, rest: Rest
 mod tests {
     use std::collections::BTreeSet;
 
-    use bytes::Bytes;
     use prost::Message;
-    use siphon_core::{
-        otlp,
-        units::UnixMillis,
-        wire::{BootId, Page, PageHead, ShareHead},
-    };
+    use siphon_core::{otlp, units::UnixMillis};
 
-    use super::*;
+    use super::{super::testing::page_of, *};
     use crate::settings::Translation;
 
     /// One request of so many spans, whose resource has fifty kilobytes.
@@ -101,18 +92,7 @@ mod tests {
 
     #[test]
     fn a_request_that_makes_very_much_is_translated_in_parts_under_one_cursor() {
-        let head = PageHead {
-            version: String::new(),
-            boot: BootId([0; 16]),
-            now: UnixMillis(2000),
-            container: String::new(),
-            stopping: false,
-            metrics: ShareHead::default(),
-            traces: ShareHead::default(),
-            counts: Vec::new(),
-            sampling: None,
-        };
-        let page = Page { head, task: Bytes::from_static(b"{}"), records: vec![heavy(4, 400), heavy(5, 3)] };
+        let page = page_of(vec![heavy(4, 400), heavy(5, 3)]);
         let options = Translation::default();
         let export = Export::new(&page, &options);
         let all: Vec<_> = export.segments().collect();
