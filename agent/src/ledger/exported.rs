@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use siphon_core::wire::{Count, EXPORTED, Kind, Share};
+use siphon_core::wire::{Count, EXPORTED, Kind, MAX_NAME_BYTES, Share};
 
 /// Counters with a reason or a metric of their own. Beyond these, what happened is counted under the reason `other`.
 const MAX_COUNTERS: usize = 128;
-
-/// Bytes of a reason or a metric's name. A longer one is not told.
-const MAX_NAME_BYTES: usize = 128;
 
 /// Counts of [`EXPORTED`] events.
 #[derive(Debug, Default)]

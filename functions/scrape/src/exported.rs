@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use siphon_core::wire::{Count, MAX_EXPORTED, Share};
+use siphon_core::wire::{Count, MAX_EXPORTED, MAX_NAME_BYTES, Share};
 
 use crate::{
     export::Completes,
@@ -27,7 +27,10 @@ impl Exported {
         let kind = Share::Metrics.name();
         self.add("stored_samples", kind, "", "", tally.samples);
         let mut nameless = tally.samples_rejected.clone();
-        for (reason, metric, samples) in tally.culprits.iter() {
+        // Agents count longer names as if they had none, and take no ack that is large.
+        for (reason, metric, samples) in
+            tally.culprits.iter().filter(|(_, metric, _)| metric.len() <= MAX_NAME_BYTES)
+        {
             self.add("refused_samples", kind, reason.to_owned(), metric, samples);
             nameless.remove(reason, samples);
         }
@@ -136,6 +139,18 @@ mod tests {
             ]
         );
         assert!(counts.iter().all(|count| EXPORTED.contains(&count.event.as_ref())));
+    }
+
+    #[test]
+    fn samples_of_a_metric_with_a_long_name_count_without_it() {
+        let mut tally = Tally::default();
+        tally.samples_rejected.add("labels", 5);
+        tally.culprits.add("labels", &"x".repeat(MAX_NAME_BYTES + 1), 3);
+        tally.culprits.add("labels", "short", 1);
+        let mut exported = Exported::default();
+        exported.metrics(&Completes::default(), &tally);
+        let refused = |value| Count::new("refused_samples", "metrics", "labels", value);
+        assert_eq!(exported.counts(), [refused(4), Count { metric: "short".into(), ..refused(1) }]);
     }
 
     #[test]

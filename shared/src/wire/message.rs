@@ -151,6 +151,9 @@ pub struct Ack {
 /// The most counts that an ack brings.
 pub const MAX_EXPORTED: usize = 48;
 
+/// Bytes of a reason or a metric's name in such a count. The agent does not tell a longer one.
+pub const MAX_NAME_BYTES: usize = 128;
+
 /// Why the agent does not do what an authentic puller asks, or does not believe the puller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -38,8 +38,8 @@ pub use frame::{FRAME_HEADER_BYTES, FrameHeader, Kind, Record, Share};
 pub use keys::Keys;
 pub use ledger::{Count, EXPORTED, imbalances};
 pub use message::{
-    Ack, BootId, Cursor, Cursors, LeaseId, MAX_EXPORTED, ParseIdError, PullRequest, Refusal, RefusalCode,
-    RulesDigest,
+    Ack, BootId, Cursor, Cursors, LeaseId, MAX_EXPORTED, MAX_NAME_BYTES, ParseIdError, PullRequest, Refusal,
+    RefusalCode, RulesDigest,
 };
 pub use page::{MAX_PAGE_BYTES, Page, PageError, PageHead, ShareHead, start_page};
 pub use pin::{Pin, PinError};

@@ -5,10 +5,10 @@
 //!
 //! | the answer | went before | becomes |
 //! |---|---|---|
-//! | counts what is written (2.0) | | as it says |
+//! | counts what is written (2.0) | | as it says; of what went before, the rest is stored too, if that may be what it says |
 //! | tells of no sample | | refused whole: the specification forbids another try |
-//! | out of order, duplicate, too old | yes, and one series, or a receiver that stores in part | stored: that is how it says so |
-//! | tells of a sample | | halves, down to the series or sample that is bad, which is refused by name |
+//! | out of order, duplicate, too old | yes, and one sample, or a receiver that stores in part | stored: that is how it says so |
+//! | tells of a sample | | halves, down to the sample that is bad, which is refused by name |
 
 use siphon_core::{
     remote_write::{Told, Written},
@@ -22,6 +22,10 @@ use crate::{post::Answer, report::Tally};
 /// Refusals of one request's parts that lead to smaller parts; beyond, what is refused is refused as it stands. Enough to
 /// tell dozens of bad series from thousands of good ones.
 const MOST_SPLITS: u32 = 512;
+
+/// As [`MOST_SPLITS`], of parts that the receiver may know already: there each sample may need an answer of its own, and
+/// nearly all of them are stored.
+const MOST_SPLITS_OF_KNOWN: u32 = 4_096;
 
 /// Refusals that are logged, of one request's parts.
 const MOST_LOGGED: u32 = 8;
@@ -45,32 +49,47 @@ impl Refusals {
     ) -> Vec<Part> {
         let written = Written::read(|name| answer.header(name));
         let text = answer.text();
-        let Some(told) = Told::read(&text).filter(|_| written.is_none()) else {
-            self.refuse(&part, written, answer.status().as_str(), &text, tally);
-            return Vec::new();
-        };
-        let is_known = part.may_be_stored && told.may_mean_stored();
-        if is_known && (stores_in_part || part.request.series == 1 || self.splits >= MOST_SPLITS) {
+        let told = Told::read(&text);
+        let is_known = part.may_be_stored && told.is_some_and(Told::may_mean_stored);
+        let has_all = stores_in_part || written.is_some() || part.request.samples == 1;
+        if is_known && has_all {
             tally.samples += part.request.samples as u64;
             return Vec::new();
         }
-        if self.splits < MOST_SPLITS
+        let Some(told) = told.filter(|_| written.is_none()) else {
+            self.refuse(&part, written, told, answer, tally);
+            return Vec::new();
+        };
+        let most = if is_known { MOST_SPLITS_OF_KNOWN } else { MOST_SPLITS };
+        if self.splits < most
             && let Some((halves, _)) = repack::halves(&part.request)
         {
             self.splits += 1;
-            let may_be_stored = part.may_be_stored;
+            // What is wrong with one series has not kept this receiver from storing the others.
+            let may_be_stored = part.may_be_stored || (stores_in_part && !told.may_mean_stored());
             return halves.into_iter().map(|request| Part { request, may_be_stored }).collect();
         }
-        self.refuse(&part, written, told.reason(), &text, tally);
+        self.refuse(&part, written, Some(told), answer, tally);
         Vec::new()
     }
 
     /// Counts and logs what is refused for good: all of the part, but for what the receiver says that it has written.
-    fn refuse(&mut self, part: &Part, written: Option<Written>, reason: &str, text: &str, tally: &mut Tally) {
+    fn refuse(
+        &mut self,
+        part: &Part,
+        written: Option<Written>,
+        told: Option<Told>,
+        answer: &Answer,
+        tally: &mut Tally,
+    ) {
         let (samples, stored) = samples_of(part, written);
         let stored = stored.unwrap_or(0);
         // It may only be saying, in other words, that it knows these samples.
-        let reason = format!("{reason}{}", if part.may_be_stored { "_or_stored" } else { "" });
+        let or_stored = part.may_be_stored && told.is_none_or(Told::may_mean_stored);
+        let status = answer.status();
+        let reason = told.filter(|_| written.is_none()).map_or(status.as_str(), |told| told.reason());
+        let reason = format!("{reason}{}", if or_stored { "_or_stored" } else { "" });
+        let text = answer.text();
         let refused = samples - stored;
         let metric = first_metric(part);
         if self.logged < MOST_LOGGED {

@@ -18,15 +18,18 @@ pub struct Answer {
 
 impl Answer {
     /// Reads no more of the body than `most` bytes.
-    pub(super) async fn read(response: Response<Incoming>, most: usize) -> Self {
+    ///
+    /// # Errors
+    /// The body broke off. What its rest would have said may be that something is not stored.
+    pub(super) async fn read(response: Response<Incoming>, most: usize) -> Result<Self, hyper::Error> {
         let (head, mut incoming) = response.into_parts();
         let mut body = Vec::new();
         while body.len() < most {
-            let Some(Ok(frame)) = incoming.frame().await else { break };
+            let Some(frame) = incoming.frame().await.transpose()? else { break };
             body.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
         }
         body.truncate(most);
-        Self { status: head.status, headers: head.headers, body }
+        Ok(Self { status: head.status, headers: head.headers, body })
     }
 
     /// The status.

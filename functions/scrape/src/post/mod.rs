@@ -151,12 +151,12 @@ impl Poster {
     ) -> Result<Answer, AttemptError> {
         let request = self.request(headers, body, retries).await?;
         let end = deadline.at().min(Deadline::after(ATTEMPT_TIMEOUT).at());
-        let exchange = async { Ok(Answer::read(self.client.request(request).await?, self.read_bytes).await) };
+        let exchange = async {
+            let response = self.client.request(request).await?;
+            Ok::<_, AttemptError>(Answer::read(response, self.read_bytes).await?)
+        };
         match timeout_at(end, exchange).await {
-            Ok(answer) => answer.map_err(|error: legacy::Error| AttemptError::NoAnswer {
-                sent: !error.is_connect(),
-                problem: describe(&error),
-            }),
+            Ok(answer) => answer,
             Err(_) => Err(AttemptError::NoAnswer { sent: true, problem: "no answer in time".to_owned() }),
         }
     }
@@ -188,4 +188,16 @@ enum AttemptError {
     Setup(String),
     /// It may have got there if it was `sent`.
     NoAnswer { problem: String, sent: bool },
+}
+
+impl From<legacy::Error> for AttemptError {
+    fn from(error: legacy::Error) -> Self {
+        Self::NoAnswer { sent: !error.is_connect(), problem: describe(&error) }
+    }
+}
+
+impl From<hyper::Error> for AttemptError {
+    fn from(error: hyper::Error) -> Self {
+        Self::NoAnswer { sent: true, problem: format!("the answer broke off: {}", describe(&error)) }
+    }
 }

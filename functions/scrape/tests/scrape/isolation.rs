@@ -131,6 +131,23 @@ async fn a_replay_of_what_was_never_written_loses_nothing() {
     assert_eq!(stored(&world, "good"), [1, 1]);
 }
 
+/// As before, but what is late and what is good are of one series.
+#[tokio::test]
+async fn a_replay_loses_nothing_of_the_series_that_has_a_late_sample() {
+    let world = strict(Keeps::Nothing).await;
+    let at = |seconds: i64| seconds_ago(60 - seconds);
+    world.agent.metrics(&JOB, vec![gauge("late", vec![number(1.0, at(20), &[])])]);
+    world.scrape(ENOUGH).await;
+    let samples = [0, 30, 31, 32, 33].map(|seconds| number(2.0, at(seconds), &[]));
+    world.agent.metrics(&JOB, vec![gauge("late", samples.into())]);
+    world.prometheus.replies(&[Reply::Status(503)]);
+    world.scrape(super::world::SHORT).await;
+    world.prometheus.replies(&[]);
+    world.agent.edit(|state| state.give_up_lease());
+    world.scrape(ENOUGH).await;
+    assert_eq!(stored(&world, "late"), [1; 5]);
+}
+
 #[tokio::test]
 async fn an_unreadable_record_is_counted_by_the_agent() {
     let world = World::new().await;
