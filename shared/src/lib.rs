@@ -13,12 +13,14 @@
 //! | OTLP spans to segment documents, and what an answer means | [`xray`] |
 //!
 //! [`settings`] reads configuration from any look-up, [`shard`] is the message between the two functions,
-//! [`series`] and [`units`] are the words that the others share, [`emf`] renders the functions' own metrics.
+//! [`series`] and [`units`] are the words that the others share, [`emf`] renders the functions' own metrics,
+//! [`excerpt`] keeps messages short.
 
 pub mod amp;
 pub mod compression;
 pub mod ecs;
 pub mod emf;
+pub mod excerpt;
 pub mod exposition;
 pub mod otlp;
 pub mod prometheus;

@@ -27,6 +27,7 @@ use std::{
 use log::warn;
 use siphon_core::{
     compression::{self, DecompressError, Encoding},
+    excerpt,
     otlp::{check, json},
     wire::Kind,
 };
@@ -66,8 +67,7 @@ pub enum Format {
 pub struct Refusal {
     /// What it is counted as.
     pub refused: Refused,
-    /// What the sender is told.
-    pub message: String,
+    message: String,
 }
 
 /// Where both receivers bring their requests.
@@ -100,7 +100,7 @@ impl Signal {
         };
         let message =
             format!("{signal} are not received, only traces and metrics: switch them off ({exporter})");
-        Err(Refusal { refused: Refused::Unimplemented, message })
+        Err(Refusal::new(Refused::Unimplemented, message))
     }
 }
 
@@ -160,12 +160,23 @@ impl Intake {
         self.agent.ledger.borrow_mut().refused_request(signal.name(), refusal.refused);
         if let Some(suppressed) = self.refusal_log.borrow_mut().pass(Instant::now()) {
             let (kind, reason) = (signal.name(), refusal.refused.name());
-            warn!(kind, reason, suppressed, error = refusal.message.as_str(); "OTLP request refused");
+            warn!(kind, reason, suppressed, error = refusal.message(); "OTLP request refused");
         }
     }
 }
 
 impl Refusal {
+    /// Why a request is refused, and for people; that may quote what the sender sent.
+    pub fn new(refused: Refused, message: impl Into<String>) -> Self {
+        Self { refused, message: excerpt::message(message.into()) }
+    }
+
+    /// What the sender is told.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Its code by <https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto>.
     #[must_use]
     pub const fn code(&self) -> u8 {
@@ -187,12 +198,12 @@ impl Refusal {
             return Ok(None);
         }
         let known = Encoding::by_name(encoding);
-        known.map(Some).ok_or_else(|| Self {
-            refused: Refused::Encoding,
-            message: format!(
+        known.map(Some).ok_or_else(|| {
+            let message = format!(
                 "compression {encoding:?} is not received; send {} or none (OTEL_EXPORTER_OTLP_COMPRESSION)",
                 Encoding::NAMES
-            ),
+            );
+            Self::new(Refused::Encoding, message)
         })
     }
 
@@ -201,18 +212,11 @@ impl Refusal {
     pub fn unread(error: BodyError, limit: usize) -> Self {
         match error {
             BodyError::TooLarge => Self::too_large(limit),
-            BodyError::Busy => Self {
-                refused: Refused::Busy,
-                message: "too many large requests at once; send it again".to_owned(),
-            },
-            BodyError::Timeout => Self {
-                refused: Refused::Timeout,
-                message: format!("request was not whole within {} s", BODY_TIME.as_secs()),
-            },
-            BodyError::Broken => Self {
-                refused: Refused::Malformed,
-                message: "request ended before its announced length".to_owned(),
-            },
+            BodyError::Busy => Self::new(Refused::Busy, "too many large requests at once; send it again"),
+            BodyError::Timeout => {
+                Self::new(Refused::Timeout, format!("request was not whole within {} s", BODY_TIME.as_secs()))
+            }
+            BodyError::Broken => Self::new(Refused::Malformed, "request ended before its announced length"),
         }
     }
 
@@ -223,19 +227,19 @@ impl Refusal {
             "request is over {limit} bytes without compression; send smaller batches, or raise \
              SIPHON_OTLP_MAX_BODY_BYTES or SIPHON_SPOOL_MAX_BYTES (a share is half of it)"
         );
-        Self { refused: Refused::TooLarge, message }
+        Self::new(Refused::TooLarge, message)
     }
 
     fn malformed(bytes: usize, fault: impl std::fmt::Display) -> Self {
         let message = format!("body of {bytes} bytes is not an OTLP request: {fault}");
-        Self { refused: Refused::Malformed, message }
+        Self::new(Refused::Malformed, message)
     }
 }
 
 fn packed(error: DecompressError, limit: usize) -> Refusal {
     match error {
         DecompressError::TooLarge => Refusal::too_large(limit),
-        malformed => Refusal { refused: Refused::Malformed, message: malformed.to_string() },
+        malformed => Refusal::new(Refused::Malformed, malformed.to_string()),
     }
 }
 

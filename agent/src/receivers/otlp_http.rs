@@ -108,7 +108,7 @@ fn format(headers: &HeaderMap) -> Option<Format> {
 fn other_format(headers: &HeaderMap) -> Refusal {
     let content_type = text_of(headers, header::CONTENT_TYPE);
     let message = format!("content type {content_type:?} is not received; send {PROTOBUF} or {JSON}");
-    Refusal { refused: Refused::ContentType, message }
+    Refusal::new(Refused::ContentType, message)
 }
 
 fn encoding(headers: &HeaderMap) -> Result<Option<Encoding>, Refusal> {
@@ -124,7 +124,7 @@ fn success(format: Option<Format>) -> Answer {
 
 fn error(refusal: &Refusal, format: Option<Format>) -> Answer {
     let (status, code) = (status(refusal.refused), refusal.code());
-    let message = refusal.message.as_str();
+    let message = refusal.message();
     let answer = match format {
         Some(Format::Protobuf) => {
             let body = Status { code: code.into(), message: message.to_owned(), details: Vec::new() };
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn an_error_answer_is_a_status_that_tells_whether_to_retry() {
-        let answered = |refused, format| error(&Refusal { refused, message: "why".to_owned() }, format);
+        let answered = |refused, format| error(&Refusal::new(refused, "why"), format);
         let busy = answered(Refused::Busy, Some(Format::Protobuf));
         assert_eq!(
             (busy.status().as_u16(), &busy.headers()[header::RETRY_AFTER]),

@@ -54,6 +54,8 @@ fn an_error_is_told_in_json() {
     let expected = r#"resourceSpans[0].scopeSpans[0].spans[0].traceId: invalid value: string "12", expected 32 hex digits"#;
     assert!(message.contains(expected), "{message}");
     assert_eq!(post("/v1/metrics", "{").0, 400);
+    let long = send(agent.otlp, "POST", "/v1/traces", &[("content-type", &"x".repeat(9000))], b"{}");
+    assert_eq!((long.status, long.text().ends_with("…\n")), (415, true), "{}", long.text());
     let bounds = vec!["0"; 4000].join(",");
     let grows = format!(
         r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"histogram":{{"dataPoints":[{{"explicitBounds":[{bounds}]}}]}}}}]}}]}}]}}"#

@@ -190,13 +190,15 @@ fn other_calls_are_refused_as_x_ray_would() {
         r#"{{"SamplingStatisticsDocuments":[{{"ClientID":"c","RuleName":"{}","Timestamp":1,"RequestCount":1,"SampledCount":1}}]}}"#,
         "r".repeat(33)
     );
-    for body in ["", "{", "[]", "{}", r#"{"SamplingStatisticsDocuments":[{}]}"#, &long] {
+    let wrong = json!({ "SamplingStatisticsDocuments": "x".repeat(60_000) }).to_string();
+    for body in ["", "{", "[]", "{}", r#"{"SamplingStatisticsDocuments":[{}]}"#, &long, &wrong] {
         let (status, answer) = post(&agent, "/SamplingTargets", body);
         assert_eq!((status, &answer["__type"]), (400, &json!("InvalidRequestException")), "{body}");
+        assert!(answer["message"].as_str().unwrap().len() < 600, "{answer}");
     }
     assert_eq!(post(&agent, "/SamplingTargets", &" ".repeat(70_000)).0, 413);
     let page = puller.pull().unwrap();
-    for (reason, want) in [("unknown_operation", 5), ("malformed", 6), ("too_large", 1)] {
+    for (reason, want) in [("unknown_operation", 5), ("malformed", 7), ("too_large", 1)] {
         assert_eq!(count(&page, "refused_requests", "sampling", reason), want, "{reason}");
     }
     assert_eq!(page.head.sampling, None, "none of these is sampling");

@@ -58,7 +58,7 @@ impl OtlpGrpc {
             }
             _ => {
                 let message = format!("{} is not implemented; {EXPECTED}", head.uri.path());
-                return reply::error(&Refusal { refused: Refused::Unimplemented, message });
+                return reply::error(&Refusal::new(Refused::Unimplemented, message));
             }
         };
         match self.receive(signal, &head.headers, &mut body).await {
@@ -102,5 +102,5 @@ fn encoding(headers: &HeaderMap) -> Result<Option<Encoding>, Refusal> {
 }
 
 fn malformed(why: impl ToString) -> Refusal {
-    Refusal { refused: Refused::Malformed, message: why.to_string() }
+    Refusal::new(Refused::Malformed, why.to_string())
 }

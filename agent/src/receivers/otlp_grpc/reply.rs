@@ -71,9 +71,9 @@ pub(super) fn error(refusal: &Refusal) -> Response<Reply> {
             headers.insert(name, value);
         }
     };
-    insert(MESSAGE, percent_encoded(&refusal.message));
+    insert(MESSAGE, percent_encoded(refusal.message()));
     match refusal.refused {
-        Refused::Busy => insert(DETAILS, retry_info(refusal.code(), &refusal.message, RETRY_SECONDS)),
+        Refused::Busy => insert(DETAILS, retry_info(refusal.code(), refusal.message(), RETRY_SECONDS)),
         Refused::Encoding => insert(ACCEPT_ENCODING, format!("identity, {}", Encoding::NAMES)),
         _ => {}
     }

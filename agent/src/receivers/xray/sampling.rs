@@ -15,6 +15,7 @@ use log::warn;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 use siphon_core::{
+    excerpt,
     wire::SamplingStatistics,
     xray::sampling::{RULES_PATH, TARGETS_PATH},
 };
@@ -158,7 +159,7 @@ fn unknown() -> Refusal {
 
 fn malformed(message: String) -> Refusal {
     let (status, code) = (StatusCode::BAD_REQUEST, "InvalidRequestException");
-    Refusal { reason: "malformed", status, code, message }
+    Refusal { reason: "malformed", status, code, message: excerpt::message(message) }
 }
 
 fn unread(error: BodyError) -> Refusal {

@@ -12,6 +12,7 @@ mod spans;
 use siphon_core::{
     amp::Limiter,
     ecs::Identity,
+    excerpt,
     remote_write::{Limits, Request, Version},
     series::Ends,
     units::UnixMillis,
@@ -121,7 +122,12 @@ pub struct BadRecord {
 impl BadRecord {
     fn new(record: &Record, error: &dyn std::error::Error) -> Self {
         let start = record.payload.iter().take(SHOWN_BYTES).map(|byte| format!("{byte:02x}")).collect();
-        Self { kind: record.kind, sequence: record.sequence, error: error.to_string(), start }
+        Self {
+            kind: record.kind,
+            sequence: record.sequence,
+            error: excerpt::message(error.to_string()),
+            start,
+        }
     }
 }
 

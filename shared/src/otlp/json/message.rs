@@ -8,7 +8,7 @@ use serde::de::{
 
 use super::{
     super::shape::{Field, Shape, Type, Varint},
-    Step, camel_case,
+    Step, camel_case, quoted,
     value::Scalar,
     writer::Writer,
 };
@@ -23,7 +23,8 @@ impl<'de> DeserializeSeed<'de> for Object<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        from.deserialize_map(self)
+        // Not `deserialize_map`, which quotes a text that is there instead.
+        from.deserialize_any(self)
     }
 }
 
@@ -32,6 +33,10 @@ impl<'de> Visitor<'de> for Object<'_> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        Err(E::invalid_type(quoted(text), &self))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
@@ -98,6 +103,10 @@ impl<'de> Visitor<'de> for FieldValue<'_> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.items().is_some() { "an array" } else { "an object" })
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        Err(E::invalid_type(quoted(text), &self))
     }
 
     fn visit_none<E: Error>(self) -> Result<(), E> {

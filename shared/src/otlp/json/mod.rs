@@ -22,10 +22,11 @@ mod writer;
 
 use std::fmt::{self, Display, Write};
 
-use serde::de::DeserializeSeed;
+use serde::de::{DeserializeSeed, Unexpected};
 
 use self::{message::Object, writer::Writer};
 use super::shape::{METRICS_REQUEST, Shape, TRACE_REQUEST};
+use crate::excerpt::beginning;
 
 /// Why JSON can't become protobuf.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +37,13 @@ pub enum JsonError {
     /// It is no JSON, or not that of the message that it should be: where, what was expected, and what is there.
     #[error("{0}")]
     Malformed(String),
+}
+
+/// The most of a wrong text that is quoted: it may be all that the application has.
+const QUOTED_BYTES: usize = 64;
+
+fn quoted(text: &str) -> Unexpected<'_> {
+    Unexpected::Str(beginning(text, QUOTED_BYTES))
 }
 
 /// A step on the way to a value.

@@ -222,11 +222,31 @@ fn a_fault_names_place_and_expectation() {
         assert!(error.contains(" at line 1 column "), "{error}");
     }
     let of = |json: &str| metrics(json.as_bytes(), LIMIT).unwrap_err().to_string();
-    assert_eq!(of("[]"), "invalid type: sequence, expected an object at line 1 column 0");
+    assert_eq!(of("[]"), "invalid type: sequence, expected an object at line 1 column 2");
     assert_eq!(of("{} {}"), "trailing characters at line 1 column 4");
     assert_eq!(of(""), "EOF while parsing a value at line 1 column 0");
     let histogram = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"histogram":{"dataPoints":[{"bucketCounts":[1,null]}]}}]}]}]}"#;
     assert!(of(histogram).starts_with("resourceMetrics[0].scopeMetrics[0].metrics[0].histogram.dataPoints[0].bucketCounts[1]: invalid type: null"), "{}", of(histogram));
+}
+
+/// What is wrong may be anything, a password too: no more of it than tells what it is.
+#[test]
+fn a_wrong_text_is_quoted_in_part() {
+    let long = Json::from("x".repeat(100_000));
+    let part = format!("string \"{}\", expected", "x".repeat(64));
+    for field in [
+        json!({ "traceId": long }),
+        json!({ "status": long }),
+        json!({ "events": long }),
+        json!({ "events": [long] }),
+        json!({ "kind": long }),
+        json!({ "attributes": [{ "value": { "boolValue": long } }] }),
+        json!({ "attributes": [{ "value": { "bytesValue": "?".repeat(100_000) } }] }),
+    ] {
+        let error = span(&field).unwrap_err();
+        assert!(error.len() < 500 && error.replace('?', "x").contains(&part), "{error}");
+    }
+    assert!(traces(long.to_string().as_bytes(), LIMIT).unwrap_err().to_string().len() < 200);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use serde::de::{Error, Unexpected, Visitor};
 
 use super::{
     super::shape::{Bytes, Fixed64, Type, Varint},
+    quoted,
     writer::{DELIMITED, FIXED32, FIXED64, VARINT, Writer},
 };
 
@@ -84,7 +85,7 @@ impl Visitor<'_> for Scalar<'_> {
     }
 
     fn visit_str<E: Error>(mut self, text: &str) -> Result<(), E> {
-        let wrong = Unexpected::Str(text);
+        let wrong = quoted(text);
         match self.kind {
             Type::Text => self.delimited(text.as_bytes()),
             Type::Bytes(Bytes::Id(length)) => match hex::decode(text) {
