@@ -1,6 +1,6 @@
 //! Speaks HTTP/1.1.
 
-use std::{convert::Infallible, pin::pin, rc::Rc};
+use std::{cell::Cell, convert::Infallible, future::pending, pin::pin, rc::Rc, time::Duration};
 
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -20,6 +20,10 @@ use super::{
 
 /// Headers must fit, and a body is read in pieces of this size.
 const BUFFER_BYTES: usize = 16 << 10;
+
+/// A client that connects has something to ask. Its first request's headers must be there by then; only after that may it
+/// be idle.
+const FIRST_HEAD_TIME: Duration = Duration::from_secs(10);
 
 /// Serves `listener` until `closing` turns true and all connections have ended. With `tls` the other side may begin with a
 /// handshake. It need not: the health check doesn't, and the functions insist on TLS only once all agents have a
@@ -57,7 +61,9 @@ where
     F: Future<Output = Answer>,
 {
     let Accepted { stream, peer, place, limits, mut closing } = accepted;
-    let service = service_fn(move |request| {
+    let has_begun = Cell::new(false);
+    let service = service_fn(|request| {
+        has_begun.set(true);
         let answer = handle(peer, request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
@@ -72,7 +78,16 @@ where
         _ = connection.as_mut() => return,
         _ = closing.wait_for(|closing| *closing) => {}
         () = sleep(limits.age) => {}
+        () = silence(&has_begun) => return,
     }
     connection.as_mut().graceful_shutdown();
     let _ = timeout(LAST_REQUEST_TIME, connection).await;
+}
+
+/// Returns if no request has begun in time.
+async fn silence(has_begun: &Cell<bool>) {
+    sleep(FIRST_HEAD_TIME).await;
+    if has_begun.get() {
+        pending().await
+    }
 }

@@ -29,7 +29,8 @@ pub struct Limits {
     /// Connections from this machine, and as many from others, so that neither can shut the other out. When three
     /// quarters are taken, further ones end after one request.
     pub connections: usize,
-    /// What happens to one more.
+    /// What happens to one more from this machine. One more from another machine is closed: waiting for its place would
+    /// keep this machine's own out.
     pub when_full: WhenFull,
     /// Connections from other machines that are taken each second. Beyond that they are closed.
     pub remote_per_second: u32,
@@ -170,8 +171,8 @@ impl Room {
         let keep_alive = places.available_permits() > self.limits.connections / 4;
         let places = Arc::clone(places);
         let permit = match self.limits.when_full {
-            WhenFull::Wait => places.acquire_owned().await.ok(),
-            WhenFull::Close => places.try_acquire_owned().ok(),
+            WhenFull::Wait if peer.is_local => places.acquire_owned().await.ok(),
+            _ => places.try_acquire_owned().ok(),
         };
         permit.map(|permit| Place { keep_alive, _permit: permit })
     }
@@ -181,5 +182,40 @@ impl Room {
         for places in [&self.local, &self.remote] {
             let _ = places.acquire_many(all).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        connections: 2,
+        when_full: WhenFull::Wait,
+        remote_per_second: 100,
+        idle: Duration::from_secs(1),
+        age: Duration::from_secs(1),
+    };
+
+    fn peer(address: &str, is_local: bool) -> Peer {
+        Peer { address: address.parse().unwrap(), is_local }
+    }
+
+    /// The place of one more, `None` if it is closed, `Pending` if it waits.
+    fn enter(room: &Room, peer: Peer) -> Poll<Option<Place>> {
+        pin!(room.enter(peer)).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn one_too_many_of_another_machine_is_closed_where_one_of_this_machine_waits() {
+        let (room, local, remote) = (Room::new(LIMITS), peer("127.0.0.1:1", true), peer("10.0.0.1:1", false));
+        let _taken = [local, local, remote, remote].map(|peer| enter(&room, peer));
+        assert!(matches!(enter(&room, remote), Poll::Ready(None)));
+        assert!(enter(&room, local).is_pending());
     }
 }

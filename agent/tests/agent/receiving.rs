@@ -163,6 +163,15 @@ fn too_many_large_bodies_at_once_are_told_to_come_back() {
     assert_eq!(puller.count("refused_requests", "otlp_traces", "busy"), 1);
 }
 
+/// Ten seconds are what a first request's headers have.
+#[test]
+fn silent_clients_shut_nobody_out() {
+    let (agent, _puller) = Agent::known(&Metadata::start(), &[]);
+    let mut silent: Vec<_> = (0..140).map(|_| connect(agent.otlp)).collect();
+    silent.iter_mut().step_by(2).for_each(|stream| stream.write_all(b"POST /v1/tr").unwrap());
+    assert_eq!(agent.post("/v1/traces", &spans(1, 0)).status, 200, "beside more than there is room for");
+}
+
 #[test]
 fn broken_http_costs_its_connection_only() {
     let (agent, _puller) = Agent::known(&Metadata::start(), &[]);
