@@ -1,6 +1,6 @@
 //! Speaks HTTP/1.1.
 
-use std::{cell::Cell, convert::Infallible, future::pending, pin::pin, rc::Rc, time::Duration};
+use std::{cell::Cell, convert::Infallible, future::pending, pin::pin, rc::Rc};
 
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -14,16 +14,12 @@ use tokio::{
 
 use super::{
     Answer,
-    server::{Accepted, LAST_REQUEST_TIME, Limits, Peer, Secured, accept_all},
+    server::{Accepted, FIRST_REQUEST_TIME, LAST_REQUEST_TIME, Limits, Peer, Secured, accept_all},
     tls::Tls,
 };
 
 /// Headers must fit, and a body is read in pieces of this size.
 const BUFFER_BYTES: usize = 16 << 10;
-
-/// A client that connects has something to ask. Its first request's headers must be there by then; only after that may it
-/// be idle.
-const FIRST_HEAD_TIME: Duration = Duration::from_secs(10);
 
 /// Serves `listener` until `closing` turns true and all connections have ended. With `tls` the other side may begin with a
 /// handshake. It need not: the health check doesn't, and the functions insist on TLS only once all agents have a
@@ -84,9 +80,9 @@ where
     let _ = timeout(LAST_REQUEST_TIME, connection).await;
 }
 
-/// Returns if no request has begun in time.
+/// Returns if no request's headers have come in time.
 async fn silence(has_begun: &Cell<bool>) {
-    sleep(FIRST_HEAD_TIME).await;
+    sleep(FIRST_REQUEST_TIME).await;
     if has_begun.get() {
         pending().await
     }

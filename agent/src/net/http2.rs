@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::server::{Accepted, LAST_REQUEST_TIME, Limits, Peer, accept_all};
+use super::server::{Accepted, FIRST_REQUEST_TIME, LAST_REQUEST_TIME, Limits, Peer, accept_all};
 
 /// Requests at once on one connection. Further ones wait in the client.
 const STREAMS: u32 = 32;
@@ -30,9 +30,6 @@ const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 const HEADER_LIST_BYTES: u32 = 8 << 10;
 /// Answers are a few bytes, unless an error has much to say.
 const SEND_BUFFER_BYTES: usize = 16 << 10;
-
-/// A client says that it speaks HTTP/2 as soon as it is connected.
-const PREFACE_TIME: Duration = Duration::from_secs(10);
 
 /// A peer that does not answer a ping is gone, and its connection with it.
 const PING_INTERVAL: Duration = Duration::from_secs(60);
@@ -70,7 +67,7 @@ where
     B: Body<Data = Bytes, Error = Infallible> + 'static,
 {
     let Accepted { stream, peer, place, limits, mut closing } = accepted;
-    if timeout(PREFACE_TIME, stream.peek(&mut [0])).await.is_err() {
+    if timeout(FIRST_REQUEST_TIME, stream.peek(&mut [0])).await.is_err() {
         return;
     }
     let latest = Rc::new(Cell::new(Instant::now()));

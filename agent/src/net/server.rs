@@ -23,6 +23,9 @@ use super::{
 /// What a connection that must end still has for the requests in hand.
 pub(super) const LAST_REQUEST_TIME: Duration = Duration::from_secs(10);
 
+/// A client that connects has something to ask, and begins at once; only later may it be idle.
+pub(super) const FIRST_REQUEST_TIME: Duration = Duration::from_secs(10);
+
 /// What bounds the memory and the life of connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {

@@ -48,8 +48,7 @@ impl Refusals {
         tally: &mut Tally,
     ) -> Vec<Part> {
         let written = Written::read(|name| answer.header(name));
-        let text = answer.text();
-        let told = Told::read(&text);
+        let told = Told::read(&answer.text());
         let is_known = part.may_be_stored && told.is_some_and(Told::may_mean_stored);
         let has_all = stores_in_part || written.is_some() || part.request.samples == 1;
         if is_known && has_all {
@@ -65,8 +64,8 @@ impl Refusals {
             && let Some((halves, _)) = repack::halves(&part.request)
         {
             self.splits += 1;
-            // What is wrong with one series has not kept this receiver from storing the others.
-            let may_be_stored = part.may_be_stored || (stores_in_part && !told.may_mean_stored());
+            // Not so of a receiver that has just stored the good ones: that it knows those would hide the bad one.
+            let may_be_stored = part.may_be_stored;
             return halves.into_iter().map(|request| Part { request, may_be_stored }).collect();
         }
         self.refuse(&part, written, Some(told), answer, tally);
@@ -89,11 +88,10 @@ impl Refusals {
         let status = answer.status();
         let reason = told.filter(|_| written.is_none()).map_or(status.as_str(), |told| told.reason());
         let reason = format!("{reason}{}", if or_stored { "_or_stored" } else { "" });
-        let text = answer.text();
         let refused = samples - stored;
         let metric = first_metric(part);
         if self.logged < MOST_LOGGED {
-            let series = part.request.series;
+            let (series, text) = (part.request.series, answer.text());
             warn!(
                 reason,
                 metric,

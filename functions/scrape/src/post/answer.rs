@@ -77,3 +77,40 @@ impl fmt::Display for Answer {
         write!(f, "status {}: {}", self.status.as_u16(), self.text())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::Request;
+    use http_body_util::Empty;
+    use hyper::client::conn::http1;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    /// What is read of an answer whose connection ends after `text`.
+    async fn read(text: &'static [u8]) -> Result<Answer, hyper::Error> {
+        let (ours, mut theirs) = duplex(4096);
+        tokio::spawn(async move {
+            let _ = theirs.read(&mut [0; 1024]).await;
+            theirs.write_all(text).await.unwrap();
+        });
+        let (mut sender, connection) = http1::handshake(TokioIo::new(ours)).await.unwrap();
+        tokio::spawn(connection);
+        let response = sender.send_request(Request::new(Empty::<Bytes>::new())).await.unwrap();
+        Answer::read(response, 8).await
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_is_none_and_a_long_one_is_cut() {
+        for broken in [
+            &b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n"[..],
+            b"HTTP/1.1 400 \r\ncontent-length: 6\r\n\r\nout",
+        ] {
+            assert!(read(broken).await.is_err());
+        }
+        let whole = read(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n0123456789").await.unwrap();
+        assert_eq!(whole.body(), b"01234567");
+    }
+}

@@ -41,6 +41,19 @@ async fn handle_partial_write_response() {
     assert_eq!((sender.receiver.requests().len(), sender.acked()), (1, 1), "no retry can help");
 }
 
+/// The first try may have been stored: the receiver then says so of what it does not write again.
+#[tokio::test]
+async fn a_repeat_of_what_is_written_is_no_refusal() {
+    let written = &[("X-Prometheus-Remote-Write-Samples-Written", "0")];
+    let known = |text: &str| Reply::With(400, written, text.as_bytes().to_vec());
+    let (sender, scraped) =
+        Sender::answered(&[Reply::Status(503), known("out of order sample")], ENOUGH).await;
+    assert_eq!((scraped.tally.samples, scraped.tally.samples_rejected.total()), (SIMPLE_SAMPLES, 0));
+    assert_eq!((sender.receiver.requests().len(), sender.acked()), (2, 1));
+    let (_, scraped) = Sender::answered(&[Reply::Status(503), known("label name is invalid")], ENOUGH).await;
+    assert_eq!((scraped.tally.samples, scraped.tally.samples_rejected.get("400")), (0, SIMPLE_SAMPLES));
+}
+
 /// An old receiver took 2.0 for an empty request of 1.0: what it swallowed goes again, as 1.0.
 #[tokio::test]
 async fn handle_missing_written_headers() {

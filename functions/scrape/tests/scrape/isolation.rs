@@ -1,7 +1,11 @@
 //! One bad sample costs no other, and a replay is no loss: with a receiver that stores nothing of a request that it refuses,
 //! and with one that stores the good part.
 
-use siphon_core::wire::{Count, Kind};
+use siphon_core::{
+    otlp::Metric,
+    units::UnixMillis,
+    wire::{Count, Kind},
+};
 
 use super::world::{
     ENOUGH, World,
@@ -12,6 +16,11 @@ use super::world::{
 };
 
 const JOB: [(&str, &str); 1] = [("service.name", "shop")];
+
+/// A second of the last minute.
+fn at(seconds: i64) -> UnixMillis {
+    seconds_ago(60 - seconds)
+}
 
 /// A world whose receiver keeps that much of what it refuses.
 async fn strict(keeps: Keeps) -> World {
@@ -53,11 +62,23 @@ async fn a_bad_series_costs_no_other_and_is_named() {
     }
 }
 
+/// Of the halves, the receiver has the good part already and says so first.
+#[tokio::test]
+async fn what_is_stored_with_a_bad_series_does_not_hide_it() {
+    let world = strict(Keeps::Good).await;
+    let twice = || vec![number(1.0, at(20), &[]), number(2.0, at(30), &[])];
+    let bad = gauge("bad", vec![number(1.0, at(30), &[("customer", "poison")])]);
+    world.agent.metrics(&JOB, (0..9).map(|n| gauge(&format!("good_{n}"), twice())).chain([bad]).collect());
+    let tally = world.scrape(ENOUGH).await.tally;
+    assert_eq!(world.agent.acked(), (1, 0));
+    assert!((0..9).all(|n| stored(&world, &format!("good_{n}")) == [1, 1]));
+    assert_eq!(tally.samples_rejected.get("labels"), 1, "{:?}", tally.samples_rejected);
+}
+
 #[tokio::test]
 async fn a_late_sample_costs_no_other() {
     for keeps in [Keeps::Nothing, Keeps::Good] {
         let world = strict(keeps).await;
-        let at = |seconds: i64| seconds_ago(60 - seconds);
         world.agent.metrics(&JOB, vec![gauge("late", vec![number(1.0, at(20), &[])])]);
         world.scrape(ENOUGH).await;
         let late = gauge("late", vec![number(2.0, at(0), &[]), number(3.0, at(30), &[])]);
@@ -111,41 +132,35 @@ async fn the_same_bytes_again_are_stored_if_the_receiver_has_them() {
     assert_eq!(world.prometheus.stored().1, 1);
 }
 
-/// A scrape died before it wrote anything, and the data it had pulled has a late sample in it: the rest is not taken for
-/// stored.
-#[tokio::test]
-async fn a_replay_of_what_was_never_written_loses_nothing() {
+/// A world whose receiver has a sample of the series `late`, of second 20, and to which `metrics` went twice: the first
+/// scrape pulled them and died before it wrote anything.
+async fn replayed(metrics: Vec<Metric>) -> World {
     let world = strict(Keeps::Nothing).await;
-    let at = |seconds: i64| seconds_ago(60 - seconds);
     world.agent.metrics(&JOB, vec![gauge("late", vec![number(1.0, at(20), &[])])]);
     world.scrape(ENOUGH).await;
-    let late = gauge("late", vec![number(2.0, at(0), &[])]);
-    let good = gauge("good", vec![number(1.0, at(0), &[]), number(2.0, at(30), &[])]);
-    world.agent.metrics(&JOB, vec![late, good]);
+    let before = world.prometheus.stored();
+    world.agent.metrics(&JOB, metrics);
     world.prometheus.replies(&[Reply::Status(503)]);
     world.scrape(super::world::SHORT).await;
-    assert_eq!(stored(&world, "good"), [0u32; 0]);
+    assert_eq!(world.prometheus.stored(), before);
     world.prometheus.replies(&[]);
     world.agent.edit(|state| state.give_up_lease());
     world.scrape(ENOUGH).await;
-    assert_eq!(stored(&world, "good"), [1, 1]);
+    world
 }
 
-/// As before, but what is late and what is good are of one series.
+/// What has a late sample in it is not taken for stored because of that.
+#[tokio::test]
+async fn a_replay_of_what_was_never_written_loses_nothing() {
+    let late = gauge("late", vec![number(2.0, at(0), &[])]);
+    let good = gauge("good", vec![number(1.0, at(0), &[]), number(2.0, at(30), &[])]);
+    assert_eq!(stored(&replayed(vec![late, good]).await, "good"), [1, 1]);
+}
+
 #[tokio::test]
 async fn a_replay_loses_nothing_of_the_series_that_has_a_late_sample() {
-    let world = strict(Keeps::Nothing).await;
-    let at = |seconds: i64| seconds_ago(60 - seconds);
-    world.agent.metrics(&JOB, vec![gauge("late", vec![number(1.0, at(20), &[])])]);
-    world.scrape(ENOUGH).await;
     let samples = [0, 30, 31, 32, 33].map(|seconds| number(2.0, at(seconds), &[]));
-    world.agent.metrics(&JOB, vec![gauge("late", samples.into())]);
-    world.prometheus.replies(&[Reply::Status(503)]);
-    world.scrape(super::world::SHORT).await;
-    world.prometheus.replies(&[]);
-    world.agent.edit(|state| state.give_up_lease());
-    world.scrape(ENOUGH).await;
-    assert_eq!(stored(&world, "late"), [1; 5]);
+    assert_eq!(stored(&replayed(vec![gauge("late", samples.into())]).await, "late"), [1; 5]);
 }
 
 #[tokio::test]
