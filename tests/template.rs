@@ -322,6 +322,9 @@ fn tasks_are_read_in_the_chosen_clusters_only() {
         assert_eq!(clusters[0], "AllClusters", "{action}");
         assert_eq!(clusters[2], json!({ "Ref": "Clusters" }), "{action}");
     }
+    let accepted = template["Parameters"]["Clusters"]["AllowedPattern"].as_str().unwrap();
+    let is_arn_or_empty = accepted.starts_with("^(arn:") && accepted.ends_with(")?$");
+    assert!(is_arn_or_empty, "conditions and events compare ARNs, which a name never equals: {accepted}");
 }
 
 #[test]
