@@ -173,7 +173,9 @@ pub struct Scraped {
 pub async fn scrape(event: SqsEvent, context: &Context, left: Duration) -> Scraped {
     let Context { config, agents, receivers } = context;
     let deadlines = Deadlines::within(left);
-    let Plan { work, mut scraped } = plan(event.records, now());
+    let Plan { mut work, mut scraped } = plan(event.records, now());
+    // Without randomness they begin where the list does: not fair, but drained.
+    begin_at(&mut work, getrandom::u32().unwrap_or(0));
     let mut drains = stream::iter(work)
         .map(async |(message, target)| (message, drain(&target, agents, config, receivers, deadlines).await))
         .buffer_unordered(config.concurrent_agents);
@@ -215,9 +217,29 @@ fn plan(messages: Vec<SqsMessage>, now: UnixMillis) -> Plan {
     plan
 }
 
+/// Turns the list so that it begins elsewhere, at any place with the same chance. While a receiver is down, those that are
+/// drained first use up the time: that must not be the same ones every minute, nor the same ones in two functions that
+/// were handed one message.
+fn begin_at<T>(work: &mut [T], place: u32) {
+    if let Some(first) = (place as usize).checked_rem(work.len()) {
+        work.rotate_left(first);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_target_is_first_at_times_and_none_is_left_out() {
+        let turned = |place| {
+            let mut work = [0, 1, 2, 3, 4];
+            begin_at(&mut work, place);
+            work
+        };
+        assert_eq!([0, 1, 4, 5].map(turned), [[0, 1, 2, 3, 4], [1, 2, 3, 4, 0], [4, 0, 1, 2, 3], turned(0)]);
+        begin_at::<u8>(&mut [], 7);
+    }
 
     fn message(id: &str, body: &str) -> SqsMessage {
         let mut message = SqsMessage::default();
