@@ -70,20 +70,41 @@ pub struct Round {
     pub misconfigured: bool,
 }
 
-/// Writes `page` until `deadline`, but for what is `stuck` already. With `counts` the agent's own counters go along;
+/// How long a page may be tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Nothing is written later.
+    pub deadline: Deadline,
+    /// Nor is a share tried for longer: the other one's ack waits for it.
+    pub each: Duration,
+}
+
+impl Patience {
+    /// When to give up `share`. While the other share has more to hand out, half of the time left: the next page comes
+    /// only when both are done with this one.
+    fn end(self, page: &Page, share: Share, stuck: Stuck) -> Deadline {
+        let other_waits = Share::ALL
+            .into_iter()
+            .any(|other| other != share && !stuck.is(other) && page.head.share(other).remaining_records > 0);
+        let left = self.deadline.left();
+        Deadline::after(self.each.min(if other_waits { left / 2 } else { left }))
+    }
+}
+
+/// Writes `page` within `patience`, but for what is `stuck` already. With `counts` the agent's own counters go along;
 /// `ends` is that of the drain.
 pub async fn deliver(
     page: &Page,
     config: &Config,
     receivers: &Receivers,
-    deadline: Deadline,
+    patience: Patience,
     counts: bool,
     stuck: Stuck,
     ends: &mut Ends,
 ) -> Round {
     let limiter = config.amp_limits.then(|| Limiter::new(now()));
     let round = Delivering { page, export: Export::new(page, &config.translation), received: Instant::now() };
-    let end = |share| patience(page, share, deadline, stuck);
+    let end = |share| patience.end(page, share, stuck);
     let metrics = async {
         if stuck.metrics {
             Written::stuck()
@@ -109,15 +130,6 @@ pub async fn deliver(
         stuck: Stuck { metrics: metrics.failed, traces: traces.failed },
         misconfigured: metrics.misconfigured || traces.misconfigured,
     }
-}
-
-/// How long `share` may be tried. While the other share has more to hand out, half of the time left: the next page
-/// comes only when both are done with this one.
-fn patience(page: &Page, share: Share, deadline: Deadline, stuck: Stuck) -> Deadline {
-    let other_waits = Share::ALL
-        .into_iter()
-        .any(|other| other != share && !stuck.is(other) && page.head.share(other).remaining_records > 0);
-    if other_waits { Deadline::after(deadline.left() / 2) } else { deadline }
 }
 
 /// How far one share came.

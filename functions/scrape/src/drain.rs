@@ -14,7 +14,7 @@ use tracing::{Instrument, error, info_span, warn};
 use crate::{
     agent_client::{AgentClient, AgentError, random},
     agents::Agents,
-    deliver::{Receivers, Stuck, deliver},
+    deliver::{Patience, Receivers, Stuck, deliver},
     describe,
     keys::KeyChoice,
     report::{Reasons, Tally},
@@ -24,6 +24,10 @@ use crate::{
 
 /// With less time than this no further page is pulled.
 pub(crate) const LEAST_ROUND: Duration = Duration::from_millis(250);
+
+/// In a last drain no receiver is tried for longer before what the other one has is acknowledged: the agent's grace is
+/// 25 s unless told otherwise, and takes in a pause and a page that came before its last records.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How draining one agent went.
 #[derive(Debug, Default)]
@@ -106,20 +110,24 @@ struct Puller<'a> {
     lease: LeaseId,
     /// Between two attempts, too, nobody else is to pull.
     keep_lease: bool,
+    /// How long a page waits for one receiver.
+    patience: Duration,
 }
 
 impl<'a> Session<'a> {
     /// For one attempt.
     pub(crate) async fn new(target: &'a Target, agents: &'a Agents) -> Result<Self, AgentError> {
         let (keys, lease) = (agents.keyring.choice().await, LeaseId(random()?));
-        Ok(Self { puller: Puller { target, agents, keys, lease, keep_lease: false }, ends: Ends::default() })
+        let puller = Puller { target, agents, keys, lease, keep_lease: false, patience: Duration::MAX };
+        Ok(Self { puller, ends: Ends::default() })
     }
 
     /// For as many as it takes until a task has ended that is told to stop. What its application exports when it stops
     /// comes before its agent knows of the end: so all series are remembered from now on, here and nowhere else.
     pub(crate) async fn of_last_drain(target: &'a Target, agents: &'a Agents) -> Result<Self, AgentError> {
         let Self { puller, .. } = Self::new(target, agents).await?;
-        Ok(Self { puller: Puller { keep_lease: true, ..puller }, ends: Ends::foreseen() })
+        let puller = Puller { keep_lease: true, patience: LAST_PATIENCE, ..puller };
+        Ok(Self { puller, ends: Ends::foreseen() })
     }
 }
 
@@ -176,7 +184,7 @@ async fn rounds(
     drained: &mut Drained,
     tell: oneshot::Sender<(BootId, SamplingHead)>,
 ) -> Result<(), AgentError> {
-    let Puller { target, agents, ref keys, lease, keep_lease } = *puller;
+    let Puller { target, agents, ref keys, lease, keep_lease, patience } = *puller;
     let mut agent = AgentClient::new(target, agents, keys);
     let mut stuck = Stuck::default();
     let mut tell = Some(tell);
@@ -200,7 +208,8 @@ async fn rounds(
             return Ok(()); // nothing to acknowledge
         }
 
-        let round = deliver(page, config, receivers, deadlines.writes, is_first, stuck, ends).await;
+        let patience = Patience { deadline: deadlines.writes, each: patience };
+        let round = deliver(page, config, receivers, patience, is_first, stuck, ends).await;
         stuck = round.stuck;
         drained.tally.merge(round.tally);
         drained.misconfigured |= round.misconfigured;

@@ -11,7 +11,7 @@ use siphon_scrape::task_event::TaskStateChange;
 
 use super::{
     ending::{ends, gauge},
-    world::{ENOUGH, SHORT, World, agent::Manner, seconds_ago},
+    world::{ENOUGH, SHORT, World, agent::Manner, prometheus::Reply, seconds_ago},
 };
 
 /// Series of one reading under the default filter.
@@ -69,6 +69,22 @@ async fn an_agent_is_pulled_until_it_has_stopped_and_ended() {
         longest <= Some(30_000),
         "{longest:?}: a dead function's lease must not outlast the agent's grace by far"
     );
+}
+
+/// An agent has 25 seconds from SIGTERM on, unless told otherwise.
+#[tokio::test]
+async fn metrics_that_hang_hold_traces_back_for_seconds_only() {
+    let world = World::new().await;
+    let change = stopping(&world);
+    world.prometheus.replies(&[Reply::Silence]);
+    world.agent.readings(1, 20);
+    world.agent.spans(&[1]);
+    let begun = Instant::now();
+    tokio::select! {
+        _ = world.scrape_last(&change, Duration::from_secs(60)) => panic!("the agent has not ended"),
+        () = until_acked(&world, (0, 1)) => {}
+    }
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -167,7 +183,7 @@ async fn a_task_that_has_ended_and_one_without_agent_are_counted_and_no_failure(
 async fn a_receiver_that_refuses_us_fails_the_invocation() {
     let world = World::new().await;
     world.agent.readings(1, 20);
-    world.prometheus.replies(&[super::world::prometheus::Reply::Status(403)]);
+    world.prometheus.replies(&[Reply::Status(403)]);
     let scraped = world.scrape_last(&stopping(&world), SHORT).await;
     assert_eq!((scraped.failed, world.agent.acked()), (vec![world.agent.target().task_arn], (0, 0)));
 }
