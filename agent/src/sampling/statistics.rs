@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
-use siphon_core::wire::{Reported, SamplingStatistics};
+use siphon_core::{
+    wire::{Reported, SamplingStatistics},
+    xray::sampling::MAX_COUNT,
+};
 
 /// The most pairs of client and rule that are counted at a time, and that a page carries.
 const MAX_PAIRS: usize = 256;
@@ -53,10 +56,12 @@ impl Statistics {
     }
 }
 
+/// A sum that is over what X-Ray takes stays there: a larger one would have the whole call refused.
 fn add(sum: &mut SamplingStatistics, more: SamplingStatistics) {
-    sum.request_count = sum.request_count.saturating_add(more.request_count);
-    sum.sampled_count = sum.sampled_count.saturating_add(more.sampled_count);
-    sum.borrow_count = sum.borrow_count.saturating_add(more.borrow_count);
+    let add = |sum: &mut u64, more| *sum = sum.saturating_add(more).min(MAX_COUNT);
+    add(&mut sum.request_count, more.request_count);
+    add(&mut sum.sampled_count, more.sampled_count);
+    add(&mut sum.borrow_count, more.borrow_count);
     sum.timestamp = more.timestamp;
 }
 
@@ -102,6 +107,15 @@ mod tests {
         assert_eq!(statistics.hand_out(), (number + 2, vec![one(1, "a")]));
         statistics.reported(reported(number + 2, 1));
         assert!(statistics.is_empty());
+    }
+
+    #[test]
+    fn a_sum_stays_within_what_x_ray_takes() {
+        let mut statistics = Statistics::default();
+        for request_count in [MAX_COUNT, 1, MAX_COUNT] {
+            statistics.add(SamplingStatistics { request_count, ..one(1, "a") }).unwrap();
+        }
+        assert_eq!(counts(&statistics.hand_out().1), [(MAX_COUNT, 6, 3)]);
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::{
     puller::{Puller, count, refusal},
 };
 
+/// As a process draws it.
+const CLIENT: &str = "0123456789abcdef01234567";
 const HEADER: &str = "{\"format\":\"json\",\"version\":1}\n";
 
 fn datagrams(to: SocketAddr, datagrams: &[&[u8]]) {
@@ -131,26 +133,26 @@ fn sampling_goes_from_the_application_to_the_puller_and_back() {
     let (agent, puller) = Agent::known(&Metadata::start(), &[]);
     assert_eq!(puller.pull().unwrap().head.sampling, None, "nobody has asked");
     assert_eq!(rules(&agent), json!([]));
-    let first = report(&agent, "abc", "Default", 3);
+    let first = report(&agent, CLIENT, "Default", 3);
     assert_eq!((&first["SamplingTargetDocuments"], &first["LastRuleModification"]), (&json!([]), &json!(0)));
-    report(&agent, "abc", "Default", 4);
+    report(&agent, CLIENT, "Default", 4);
 
     let page = puller.pull().unwrap();
     let head = page.head.sampling.clone().unwrap();
     assert_eq!((head.rules, head.statistics.len(), head.statistics[0].request_count), (None, 1, 7));
-    report(&agent, "abc", "Default", 1);
+    report(&agent, CLIENT, "Default", 1);
     assert_eq!(puller.pull().unwrap().head.sampling, Some(head.clone()), "the same until it is reported");
 
     let record = json!({ "SamplingRule": { "RuleName": "Default", "FixedRate": 0.05 } });
     let target = json!({ "RuleName": "Default", "FixedRate": 0.5 });
     let more = json!({ "rules": [record], "reported": { "batch": head.batch, "statistics": 1 },
-        "targets": [{ "client_id": "abc", "documents": [target] }] });
+        "targets": [{ "client_id": CLIENT, "documents": [target] }] });
     assert_eq!(hand_over(&puller, &page, &more).status, 204);
     assert_eq!(rules(&agent), json!([record]));
-    let answer = report(&agent, "abc", "Default", 0);
+    let answer = report(&agent, CLIENT, "Default", 0);
     assert_eq!(answer["SamplingTargetDocuments"], json!([target]));
     assert!(answer["LastRuleModification"].as_i64().unwrap() > 1_700_000_000, "so that it asks for them now");
-    assert_eq!(report(&agent, "other", "Default", 1)["SamplingTargetDocuments"], json!([]));
+    assert_eq!(report(&agent, &CLIENT.replace('0', "f"), "Default", 1)["SamplingTargetDocuments"], json!([]));
     let head = puller.pull().unwrap().head.sampling.unwrap();
     assert!(head.rules.is_some());
     assert_eq!(
@@ -186,12 +188,11 @@ fn other_calls_are_refused_as_x_ray_would() {
         assert!(answer["message"].as_str().unwrap().contains("no credentials"), "{answer}");
     }
     assert_eq!(send(agent.xray, "GET", "/GetSamplingRules", &[], b"").status, 404);
-    let long = format!(
-        r#"{{"SamplingStatisticsDocuments":[{{"ClientID":"c","RuleName":"{}","Timestamp":1,"RequestCount":1,"SampledCount":1}}]}}"#,
-        "r".repeat(33)
-    );
+    let statistics =
+        json!({ "ClientID": "c", "RuleName": "r", "Timestamp": 1, "RequestCount": 1, "SampledCount": 1 });
+    let stranger = json!({ "SamplingStatisticsDocuments": [statistics] }).to_string();
     let wrong = json!({ "SamplingStatisticsDocuments": "x".repeat(60_000) }).to_string();
-    for body in ["", "{", "[]", "{}", r#"{"SamplingStatisticsDocuments":[{}]}"#, &long, &wrong] {
+    for body in ["", "{", "[]", "{}", r#"{"SamplingStatisticsDocuments":[{}]}"#, &stranger, &wrong] {
         let (status, answer) = post(&agent, "/SamplingTargets", body);
         assert_eq!((status, &answer["__type"]), (400, &json!("InvalidRequestException")), "{body}");
         assert!(answer["message"].as_str().unwrap().len() < 600, "{answer}");
@@ -209,7 +210,7 @@ fn statistics_that_have_no_room_are_counted() {
     let (agent, puller) = Agent::known(&Metadata::start(), &[]);
     for client in 0..9 {
         let statistics = (0..30).map(|rule| {
-            json!({ "ClientID": format!("{client}"), "RuleName": format!("r{rule}"),
+            json!({ "ClientID": format!("{client:024x}"), "RuleName": format!("r{rule}"),
             "Timestamp": 1, "RequestCount": 1, "SampledCount": 0 })
         });
         let body = json!({ "SamplingStatisticsDocuments": statistics.collect::<Vec<_>>(),

@@ -15,6 +15,7 @@ mod otlp_metrics;
 mod otlp_packed;
 mod otlp_traces;
 mod remote_write;
+mod sampling_call;
 mod scrapes;
 mod seeds;
 mod sendable;
@@ -36,7 +37,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     Target { name: "otlp-traces", run: otlp_traces::run, seeds: otlp_traces::seeds },
     Target { name: "otlp-metrics", run: otlp_metrics::run, seeds: otlp_metrics::seeds },
     Target { name: "otlp-delta", run: otlp_delta::run, seeds: otlp_delta::seeds },
@@ -52,6 +53,7 @@ pub const TARGETS: [Target; 16] = [
     Target { name: "scrapes-block", run: scrapes::block, seeds: scrapes::block_seeds },
     Target { name: "scrapes-plain-block", run: scrapes::plain_block, seeds: scrapes::plain_block_seeds },
     Target { name: "xray-segment", run: xray_segment::run, seeds: xray_segment::seeds },
+    Target { name: "sampling-call", run: sampling_call::run, seeds: sampling_call::seeds },
     Target { name: "remote-write", run: remote_write::run, seeds: remote_write::seeds },
 ];
 

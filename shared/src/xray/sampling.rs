@@ -3,7 +3,9 @@
 //! [GetSamplingTargets](https://docs.aws.amazon.com/xray/latest/api/API_GetSamplingTargets.html). Rules and targets are
 //! passed on as JSON, with whatever fields X-Ray gives them.
 
-use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use crate::wire::SamplingStatistics;
@@ -16,6 +18,72 @@ pub const TARGETS_PATH: &str = "/SamplingTargets";
 
 /// The most statistics that X-Ray takes in one call.
 pub const MAX_REPORTED: usize = 25;
+
+/// A client's id has so many hex digits, and a rule's name as many characters
+/// (<https://docs.aws.amazon.com/xray/latest/api/API_SamplingStatisticsDocument.html>).
+const CLIENT_ID_DIGITS: usize = 24;
+const RULE_NAME_CHARACTERS: RangeInclusive<usize> = 1..=32;
+
+/// X-Ray's counts are of 32 bits, with a sign.
+pub const MAX_COUNT: u64 = i32::MAX as u64;
+
+/// The last second of the year 9999.
+const MAX_SECONDS: f64 = 253_402_300_799.0;
+
+/// The body of a call for targets, as applications make it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TargetsCall {
+    /// What one or more clients report.
+    #[serde(rename = "SamplingStatisticsDocuments")]
+    pub statistics: Vec<SamplingStatistics>,
+    /// Of rules that sample more while there are errors.
+    #[serde(rename = "SamplingBoostStatisticsDocuments", default)]
+    boost_statistics: Option<Vec<IgnoredAny>>,
+}
+
+impl TargetsCall {
+    /// Reads one, and checks what X-Ray would refuse a whole call for.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn read(body: &[u8]) -> Result<Self, String> {
+        let call: Self = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        for (index, document) in call.statistics.iter().enumerate() {
+            check(document).map_err(|fault| format!("SamplingStatisticsDocuments[{index}].{fault}"))?;
+        }
+        Ok(call)
+    }
+
+    /// How many documents are about rules that sample more while there are errors.
+    #[must_use]
+    pub fn boost_statistics(&self) -> u64 {
+        self.boost_statistics.as_ref().map_or(0, |documents| documents.len() as u64)
+    }
+}
+
+fn check(document: &SamplingStatistics) -> Result<(), String> {
+    let client_id = document.client_id.as_bytes();
+    if client_id.len() != CLIENT_ID_DIGITS || !client_id.iter().all(u8::is_ascii_hexdigit) {
+        return Err(format!("ClientID is not {CLIENT_ID_DIGITS} hex digits: {:?}", document.client_id));
+    }
+    if !RULE_NAME_CHARACTERS.contains(&document.rule_name.chars().count()) {
+        let most = RULE_NAME_CHARACTERS.end();
+        return Err(format!("RuleName is not 1 to {most} characters: {:?}", document.rule_name));
+    }
+    if !document.timestamp.as_f64().is_some_and(|seconds| (0.0..=MAX_SECONDS).contains(&seconds)) {
+        return Err(format!("Timestamp is not a time in seconds since 1970: {}", document.timestamp));
+    }
+    let counts = [
+        ("RequestCount", document.request_count),
+        ("SampledCount", document.sampled_count),
+        ("BorrowCount", document.borrow_count),
+    ];
+    counts
+        .into_iter()
+        .find(|(_, count)| *count > MAX_COUNT)
+        .map_or(Ok(()), |(name, count)| Err(format!("{name} is over {MAX_COUNT}: {count}")))
+}
 
 /// Some of the rules.
 #[derive(Debug, Deserialize)]
@@ -105,6 +173,46 @@ mod tests {
         let sizes: Vec<_> = reports(&all).map(|call| (call[0].client_id.as_str(), call.len())).collect();
         assert_eq!(sizes, [("a", 25), ("a", 25), ("a", 10), ("b", 1)]);
         assert_eq!(reports(&[]).count(), 0);
+    }
+
+    #[test]
+    fn a_call_that_x_ray_would_refuse_is_refused_with_what_and_where() {
+        let client = "0123456789abcdef01234567";
+        let document = |member: &str, value: &str| {
+            let mut members = serde_json::json!({ "ClientID": client, "RuleName": "r", "Timestamp": 1, "RequestCount": 1, "SampledCount": 1 });
+            members[member] = serde_json::from_str(value).unwrap();
+            members
+        };
+        let read = |document| {
+            let documents = [statistics(client, 0)].map(|good| serde_json::to_value(good).unwrap());
+            let documents: Vec<_> = documents.into_iter().chain([document]).collect();
+            let body = serde_json::json!({ "SamplingStatisticsDocuments": documents });
+            TargetsCall::read(body.to_string().as_bytes()).map(|call| call.statistics.len())
+        };
+        let long = format!("\"{}\"", "é".repeat(33));
+        for (member, value, fault) in [
+            ("ClientID", "\"abc\"", "[1].ClientID is not 24 hex digits: \"abc\""),
+            ("ClientID", "\"0123456789abcdef0123456g\"", "[1].ClientID is not"),
+            ("RuleName", "\"\"", "[1].RuleName is not 1 to 32 characters"),
+            ("RuleName", &long, "[1].RuleName is not"),
+            ("Timestamp", "-1", "[1].Timestamp is not a time"),
+            ("Timestamp", "1e300", "[1].Timestamp is not a time"),
+            ("RequestCount", "2147483648", "[1].RequestCount is over 2147483647: 2147483648"),
+            ("SampledCount", "3e9", "expected u64"),
+            ("BorrowCount", "-1", "integer `-1`, expected u64"),
+        ] {
+            let error = read(document(member, value)).unwrap_err();
+            assert!(error.contains(fault), "{member} {value}: {error}");
+        }
+        let most = format!("\"{}\"", "é".repeat(32));
+        for (member, value) in
+            [("RuleName", most.as_str()), ("Timestamp", "1.5e9"), ("RequestCount", "2147483647")]
+        {
+            assert_eq!(read(document(member, value)), Ok(2), "{member}");
+        }
+        let boost = br#"{"SamplingStatisticsDocuments":[],"SamplingBoostStatisticsDocuments":[{},7]}"#;
+        assert_eq!(TargetsCall::read(boost).unwrap().boost_statistics(), 2);
+        assert!(TargetsCall::read(b"{}").unwrap_err().contains("SamplingStatisticsDocuments"));
     }
 
     #[test]

@@ -12,12 +12,10 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use log::warn;
-use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 use siphon_core::{
     excerpt,
-    wire::SamplingStatistics,
-    xray::sampling::{RULES_PATH, TARGETS_PATH},
+    xray::sampling::{RULES_PATH, TARGETS_PATH, TargetsCall},
 };
 
 use crate::{
@@ -38,22 +36,6 @@ pub const LIMITS: Limits = Limits {
 /// Statistics of some hundred rules; X-Ray takes 25 in one call, but not all SDKs keep to that.
 const MAX_BODY_BYTES: usize = 64 << 10;
 const BODY_TIME: Duration = Duration::from_secs(5);
-
-/// A client's id and a rule's name are no longer, so that so many statistics are so many bytes
-/// (<https://docs.aws.amazon.com/xray/latest/api/API_SamplingStatisticsDocument.html>).
-const MAX_CLIENT_ID_BYTES: usize = 24;
-const MAX_RULE_NAME_BYTES: usize = 32;
-
-/// The body of a call for targets.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct TargetsCall {
-    #[serde(rename = "SamplingStatisticsDocuments")]
-    statistics: Vec<SamplingStatistics>,
-    /// Of rules that sample more while there are errors: not passed on.
-    #[serde(rename = "SamplingBoostStatisticsDocuments", default)]
-    boost_statistics: Option<Vec<IgnoredAny>>,
-}
 
 /// A call that is answered with an error.
 struct Refusal {
@@ -114,18 +96,9 @@ impl SamplingServer {
     }
 
     fn targets(&self, body: &[u8]) -> Result<Bytes, Refusal> {
-        let call: TargetsCall = serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
-        let too_long = |statistics: &SamplingStatistics| {
-            statistics.client_id.len() > MAX_CLIENT_ID_BYTES
-                || statistics.rule_name.len() > MAX_RULE_NAME_BYTES
-        };
-        if call.statistics.iter().any(too_long) {
-            return Err(malformed(format!(
-                "a ClientID is of {MAX_CLIENT_ID_BYTES} and a RuleName of at most {MAX_RULE_NAME_BYTES} characters"
-            )));
-        }
+        let call = TargetsCall::read(body).map_err(malformed)?;
+        let boost = call.boost_statistics();
         let (json, lost) = self.agent.sampling.borrow_mut().targets(call.statistics, Instant::now());
-        let boost = call.boost_statistics.map_or(0, |boost| boost.len() as u64);
         let mut ledger = self.agent.ledger.borrow_mut();
         ledger.dropped_statistics("too_many", lost);
         ledger.dropped_statistics("boost", boost);
