@@ -1,10 +1,13 @@
 //! `template.yaml`, as CloudFormation gets it after the SAM transform: the roles allow what the functions do and no
-//! more, and the parts fit together.
-#![allow(clippy::indexing_slicing, reason = "JSON that lacks a field gives null, and the assertion fails")]
+//! more, and the parts fit together. The settings and metrics of all of it are in the documentation.
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "what is missing fails the test")]
 
 use std::{collections::BTreeSet, fs, sync::OnceLock};
 
 use serde_json::{Value, json};
+use siphon_core::units::UnixMillis;
+use siphon_enumerate::{listing::Listed, report::Report};
+use siphon_scrape::report::Tally;
 use siphon_tests::{
     python::{self, Python},
     repository,
@@ -393,15 +396,64 @@ fn each_function_is_built_from_its_own_package_for_the_chosen_processor() {
     }
 }
 
+/// The settings that the code of these files names, their tests left out.
+fn settings(files: &[&str]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for file in files {
+        let code = fs::read_to_string(repository().join(file)).unwrap();
+        let code = code.split("#[cfg(test)]").next().unwrap();
+        names.extend(code.split('"').filter(|text| is_setting(text)).map(str::to_owned));
+    }
+    names
+}
+
+/// Whether that is the name of a setting: `SIPHON_…`, or one that ADOT has.
+fn is_setting(text: &str) -> bool {
+    let is_name = text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    is_name && (text.starts_with("SIPHON_") || text.starts_with("AWS_PROMETHEUS_"))
+}
+
+/// The first column of the table below a heading.
+fn listed(page: &str, heading: &str) -> BTreeSet<String> {
+    let page = fs::read_to_string(repository().join(page)).unwrap();
+    let lines = page.lines().skip_while(|line| *line != heading).skip(1);
+    let rows = lines.take_while(|line| !line.starts_with('#')).filter_map(|line| line.strip_prefix("| `"));
+    rows.map(|row| row.split('`').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_readme_lists_every_setting_and_no_other() {
+    let agent = ["agent/src/settings.rs", "agent/src/receivers/statsd/settings.rs", "agent/src/net/tls.rs"];
+    assert_eq!(listed("README.md", "### Agent"), settings(&agent));
+    for folder in ["enumerate", "scrape"] {
+        let read = settings(&[&format!("functions/{folder}/src/settings.rs")]);
+        assert_eq!(listed("README.md", &format!("### {folder}")), read);
+    }
+}
+
+/// The metrics that a function's line makes.
+fn printed(line: &str) -> BTreeSet<String> {
+    let line: Value = serde_json::from_str(line).unwrap();
+    let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().cloned().unwrap();
+    metrics.iter().map(|metric| metric["Name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_metric_of_the_functions_is_explained() {
+    let tally = Tally { freshness: vec![1], ..Tally::default() };
+    assert_eq!(listed("docs/metrics.md", "## scrape"), printed(&tally.line(UnixMillis(0))));
+    let report = Report { at: UnixMillis(0), listed: Listed::default(), targets: 0, shards: 0 };
+    assert_eq!(listed("docs/metrics.md", "## enumerate"), printed(&report.line()));
+}
+
 #[test]
 fn every_variable_that_is_set_is_one_that_the_function_reads() {
     let Some(template) = template() else { return };
     for (function, _, folder) in FUNCTIONS {
-        let settings = repository().join("functions").join(folder).join("src/settings.rs");
-        let settings = fs::read_to_string(settings).unwrap();
+        let read = settings(&[&format!("functions/{folder}/src/settings.rs")]);
         let variables = &template["Resources"][function]["Properties"]["Environment"]["Variables"];
         for name in variables.as_object().unwrap().keys() {
-            assert!(settings.contains(&format!("\"{name}\"")), "{function}: {name}");
+            assert!(read.contains(name), "{function}: {name}");
         }
     }
 }
