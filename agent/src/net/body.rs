@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use tokio::{sync::Notify, time::timeout};
 
-/// What is allocated for a body before its first byte came, at most.
+/// What is allocated with the first bytes of a body that announces more, at most.
 const FIRST_ALLOCATION_BYTES: usize = 64 << 10;
 
 /// What is read and dropped of a body that is refused, at most.
@@ -103,23 +103,23 @@ pub async fn read(
         return Err(BodyError::TooLarge);
     }
     let mut body = Body { bytes: Vec::new(), reserved: 0, budget: Rc::clone(budget) };
-    body.reserve(announced.unwrap_or(0).min(FIRST_ALLOCATION_BYTES), limit)?;
-    timeout(time, body.fill(incoming, announced.unwrap_or(limit)))
+    let first = announced.unwrap_or(0).min(FIRST_ALLOCATION_BYTES);
+    timeout(time, body.fill(incoming, first, announced.unwrap_or(limit)))
         .await
         .unwrap_or(Err(BodyError::Timeout))?;
     Ok(body)
 }
 
 impl Body {
-    async fn fill(&mut self, incoming: &mut Incoming, limit: usize) -> Result<(), BodyError> {
+    async fn fill(&mut self, incoming: &mut Incoming, first: usize, limit: usize) -> Result<(), BodyError> {
         while let Some(frame) = incoming.frame().await {
             let frame = frame.map_err(|_| BodyError::Broken)?;
-            let Some(data) = frame.data_ref() else { continue };
+            let Some(data) = frame.data_ref().filter(|data| !data.is_empty()) else { continue };
             let length = self.bytes.len() + data.len();
             if length > limit {
                 return Err(BodyError::TooLarge);
             }
-            self.reserve(length, limit)?;
+            self.reserve(length.max(first), limit)?;
             self.bytes.extend_from_slice(data);
         }
         Ok(())

@@ -163,6 +163,20 @@ fn too_many_large_bodies_at_once_are_told_to_come_back() {
     assert_eq!(puller.count("refused_requests", "otlp_traces", "busy"), 1);
 }
 
+#[test]
+fn who_only_announces_a_body_takes_no_room() {
+    // Bodies in flight may then have 64 KiB and 1 MiB together.
+    let (agent, _puller) = Agent::known(&Metadata::start(), &[("SIPHON_OTLP_MAX_BODY_BYTES", "65536")]);
+    let whole = request("POST", "/v1/traces", &[PROTOBUF], &spans(1, 65_000), "keep-alive");
+    let head = whole.len() - spans(1, 65_000).len();
+    let mut announcing: Vec<_> = (0..40).map(|_| connect(agent.otlp)).collect();
+    announcing.iter_mut().for_each(|stream| stream.write_all(&whole[..head]).unwrap());
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert_eq!(agent.post("/v1/traces", &spans(1, 60_000)).status, 200);
+    announcing[0].write_all(&whole[head..]).unwrap();
+    assert_eq!(receive(&mut announcing[0]).status, 200);
+}
+
 /// Ten seconds are what a first request's headers have.
 #[test]
 fn silent_clients_shut_nobody_out() {
