@@ -64,6 +64,20 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn the_query_of_a_target_is_asked_for_and_never_logged() {
+    let target = Target::start(text("a 1\n"));
+    let targets = format!("http://{}/m?token=secret;interval=200ms", target.address);
+    let settings = [("SIPHON_SCRAPE_TARGETS", targets.as_str()), ("SIPHON_LOG_LEVEL", "trace")];
+    let (agent, _puller, _metadata) = scraping(&settings);
+    let asked = eventually("a scrape", || target.requests().first().cloned());
+    assert!(asked.starts_with("GET /m?token=secret "), "{asked}");
+    target.set(Mood::Close);
+    eventually("a failure", || agent.logged("scrape failed").pop());
+    assert_eq!(agent.logged("path=/m ").len(), 1);
+    assert!(agent.logged("secret").is_empty(), "{:?}", agent.logged("secret"));
+}
+
+#[test]
 fn texts_arrive_as_they_were_with_each_pull() {
     let target = Target::start(text("a 1\nb 1\n"));
     let (_agent, puller, _metadata) = scraping_one(&target, &[]);

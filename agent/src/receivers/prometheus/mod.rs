@@ -73,7 +73,8 @@ impl Targets {
     fn start(&mut self, target: Target, is_labelled: bool) {
         let slot = self.agent.scrapes.open(target.described.clone());
         let key = target.key();
-        info!(job = key.0, instance = key.1, path = target.path, interval:? = target.interval; "scraping");
+        let path = target.path_without_query();
+        info!(job = key.0, instance = key.1, path, interval:? = target.interval; "scraping");
         let scraper = Scraper::new(Rc::clone(&self.agent), target, slot);
         let task = spawn_local(scraper.run(self.stop.clone()));
         self.running.insert(key, Running { slot, is_labelled, task });

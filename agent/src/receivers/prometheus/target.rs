@@ -67,6 +67,11 @@ impl Target {
         Some(target)
     }
 
+    /// The path alone, for the log: a query may hold a token.
+    pub(super) fn path_without_query(&self) -> &str {
+        self.path.split('?').next().unwrap_or_default()
+    }
+
     /// What tells it from others: two that agree in it would have the same series.
     pub(crate) fn key(&self) -> (String, String) {
         (self.described.job.clone(), self.described.instance.clone())
