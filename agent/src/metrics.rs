@@ -24,6 +24,7 @@ use crate::{
 const LIMITS: Limits = Limits {
     connections: 8,
     when_full: WhenFull::Close,
+    per_remote_address: 8,
     remote_per_second: 20,
     idle: Duration::from_secs(120),
     age: Duration::from_secs(3600),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, request::Parts};
+use http::{HeaderValue, Method, Request, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
 use log::{debug, info, warn};
 use siphon_core::wire::{
@@ -34,6 +34,7 @@ use crate::{
 pub const LIMITS: Limits = Limits {
     connections: 16,
     when_full: WhenFull::Close,
+    per_remote_address: 8,
     remote_per_second: 20,
     idle: Duration::from_secs(5),
     age: Duration::from_secs(60),
@@ -121,7 +122,10 @@ impl Pulls {
             Err(denied) => {
                 // As much as an honest puller with an older key sends, so that it sees the answer.
                 discard_most(body, MAX_BODY_BYTES).await;
-                return self.refuse(peer, operation, &denied.refusal, denied.proof);
+                let mut answer = self.refuse(peer, operation, &denied.refusal, denied.proof);
+                // A stranger keeps no place.
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                return answer;
             }
         };
         let (limit, budget) = match operation {

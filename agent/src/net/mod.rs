@@ -6,6 +6,7 @@ mod http1;
 mod http2;
 mod pace;
 mod server;
+mod sources;
 pub mod tls;
 pub mod udp;
 

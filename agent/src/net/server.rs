@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     is_local,
     pace::Pace,
+    sources::{Source, Sources},
     tls::{Stream, Tls},
 };
 
@@ -35,6 +36,8 @@ pub struct Limits {
     /// What happens to one more from this machine. One more from another machine is closed: waiting for its place would
     /// keep this machine's own out.
     pub when_full: WhenFull,
+    /// Of those from other machines, as many from one address.
+    pub per_remote_address: usize,
     /// Connections from other machines that are taken each second. Beyond that they are closed.
     pub remote_per_second: u32,
     /// How long a connection may wait for a request's headers, and so how long it may be idle.
@@ -149,6 +152,7 @@ async fn accept(listener: &TcpListener) -> Option<(TcpStream, Peer)> {
 struct Room {
     local: Arc<Semaphore>,
     remote: Arc<Semaphore>,
+    sources: Sources,
     pace: Pace,
     limits: Limits,
 }
@@ -158,18 +162,18 @@ pub(super) struct Place {
     /// Whether there is room enough to stay.
     pub(super) keep_alive: bool,
     _permit: OwnedSemaphorePermit,
+    _source: Option<Source>,
 }
 
 impl Room {
     fn new(limits: Limits) -> Self {
         let places = || Arc::new(Semaphore::new(limits.connections));
-        Self { local: places(), remote: places(), pace: Pace::new(limits.remote_per_second), limits }
+        let pace = Pace::new(limits.remote_per_second);
+        Self { local: places(), remote: places(), sources: Sources::default(), pace, limits }
     }
 
     async fn enter(&self, peer: Peer) -> Option<Place> {
-        if !peer.is_local && !self.pace.takes(Instant::now()) {
-            return None;
-        }
+        let source = if peer.is_local { None } else { Some(self.admit(peer)?) };
         let places = if peer.is_local { &self.local } else { &self.remote };
         let keep_alive = places.available_permits() > self.limits.connections / 4;
         let places = Arc::clone(places);
@@ -177,7 +181,15 @@ impl Room {
             WhenFull::Wait if peer.is_local => places.acquire_owned().await.ok(),
             _ => places.try_acquire_owned().ok(),
         };
-        permit.map(|permit| Place { keep_alive, _permit: permit })
+        permit.map(|permit| Place { keep_alive, _permit: permit, _source: source })
+    }
+
+    /// Whether another machine may have one more, if there is a place.
+    fn admit(&self, peer: Peer) -> Option<Source> {
+        let address = peer.address.ip().to_canonical();
+        self.sources
+            .enter(address, self.limits.per_remote_address)
+            .filter(|_| self.pace.takes(Instant::now()))
     }
 
     async fn emptied(&self) {
@@ -200,6 +212,7 @@ mod tests {
     const LIMITS: Limits = Limits {
         connections: 2,
         when_full: WhenFull::Wait,
+        per_remote_address: 2,
         remote_per_second: 100,
         idle: Duration::from_secs(1),
         age: Duration::from_secs(1),
@@ -220,5 +233,17 @@ mod tests {
         let _taken = [local, local, remote, remote].map(|peer| enter(&room, peer));
         assert!(matches!(enter(&room, remote), Poll::Ready(None)));
         assert!(enter(&room, local).is_pending());
+    }
+
+    #[test]
+    fn one_remote_address_does_not_take_all_places() {
+        let room = Room::new(Limits { per_remote_address: 1, ..LIMITS });
+        let [one, mapped, other] =
+            ["10.0.0.1:1", "[::ffff:10.0.0.1]:2", "10.0.0.2:1"].map(|address| peer(address, false));
+        let is_taken = |place: &Poll<Option<Place>>| matches!(place, Poll::Ready(Some(_)));
+        let held = enter(&room, one);
+        assert!(is_taken(&held) && !is_taken(&enter(&room, mapped)) && is_taken(&enter(&room, other)));
+        drop(held);
+        assert!(is_taken(&enter(&room, mapped)));
     }
 }

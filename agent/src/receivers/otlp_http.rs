@@ -20,6 +20,7 @@ use crate::{
 pub const LIMITS: Limits = Limits {
     connections: 128,
     when_full: WhenFull::Wait,
+    per_remote_address: 128,
     remote_per_second: 200,
     idle: Duration::from_secs(120),
     age: Duration::from_secs(3600),

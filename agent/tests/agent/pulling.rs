@@ -95,6 +95,17 @@ fn who_has_another_key_learns_nothing_and_the_log_keeps_the_secret() {
 }
 
 #[test]
+fn a_stranger_keeps_no_connection() {
+    let (agent, _) = Agent::known(&Metadata::start(), &[]);
+    let mut stream = connect(agent.pull);
+    stream.write_all(&request("POST", "/v1/pull", &[], b"{}", "keep-alive")).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    let mut told = Vec::new();
+    stream.read_to_end(&mut told).unwrap();
+    assert!(told.starts_with(b"HTTP/1.1 401"), "{}", String::from_utf8_lossy(&told));
+}
+
+#[test]
 fn a_strangers_body_is_not_waited_for_and_not_kept() {
     let (agent, _) = Agent::known(&Metadata::start(), &[("SIPHON_SAMPLE_INTERVAL", "1h")]);
     let before = agent.resident_kib();

@@ -28,6 +28,7 @@ use crate::{
 pub const LIMITS: Limits = Limits {
     connections: 32,
     when_full: WhenFull::Wait,
+    per_remote_address: 32,
     remote_per_second: 100,
     idle: Duration::from_secs(20),
     age: Duration::from_secs(3600),
