@@ -446,14 +446,67 @@ fn every_metric_of_the_functions_is_explained() {
     assert_eq!(listed("docs/metrics.md", "## enumerate"), printed(&report.line()));
 }
 
+fn variables<'a>(template: &'a Value, function: &str) -> &'a serde_json::Map<String, Value> {
+    let properties = &template["Resources"][function]["Properties"];
+    properties["Environment"]["Variables"].as_object().unwrap()
+}
+
+/// What a stack leaves to the functions' defaults: keys come from the secret, shards say where agents listen, and the
+/// others are nobody's business until something is looked into.
+const NO_PARAMETER: [(&str, &[&str]); 3] = [
+    ("EnumerateFunction", &["SIPHON_LOG_LEVEL", "SIPHON_SHARD_TASKS"]),
+    (
+        "ScrapeFunction",
+        &[
+            "SIPHON_AGENT_CONTAINER",
+            "SIPHON_AGENT_PORT",
+            "SIPHON_CONCURRENT_AGENTS",
+            "SIPHON_KEY",
+            "SIPHON_LOG_LEVEL",
+            "SIPHON_PAGE_MAX_BYTES",
+        ],
+    ),
+    (
+        "DrainFunction",
+        &["SIPHON_CONCURRENT_AGENTS", "SIPHON_KEY", "SIPHON_LOG_LEVEL", "SIPHON_PAGE_MAX_BYTES"],
+    ),
+];
+
 #[test]
-fn every_variable_that_is_set_is_one_that_the_function_reads() {
+fn what_a_function_reads_is_what_it_is_given_but_for_a_few() {
     let Some(template) = template() else { return };
-    for (function, _, folder) in FUNCTIONS {
+    for ((function, _, folder), (_, left_out)) in FUNCTIONS.into_iter().zip(NO_PARAMETER) {
         let read = settings(&[&format!("functions/{folder}/src/settings.rs")]);
-        let variables = &template["Resources"][function]["Properties"]["Environment"]["Variables"];
-        for name in variables.as_object().unwrap().keys() {
-            assert!(read.contains(name), "{function}: {name}");
+        let given = variables(template, function).keys().cloned();
+        let left_out = left_out.iter().map(|name| (*name).to_owned());
+        assert_eq!(given.chain(left_out).collect::<BTreeSet<_>>(), read, "{function}");
+    }
+}
+
+#[test]
+fn parameters_have_the_defaults_of_the_settings_that_they_give() {
+    let Some(template) = template() else { return };
+    let required = |name: &str| match name {
+        "SIPHON_KEY_SECRET_ARN" => {
+            Some("arn:aws:secretsmanager:eu-west-1:123456789012:secret:key".to_owned())
         }
+        "AWS_PROMETHEUS_ENDPOINT" => Some("https://aps-workspaces.eu-west-1.amazonaws.com/write".to_owned()),
+        "SIPHON_QUEUE_URL" => Some("https://sqs.eu-west-1.amazonaws.com/123456789012/shards".to_owned()),
+        _ => None,
+    };
+    for (function, _, folder) in FUNCTIONS {
+        let default = |name: &str| {
+            let parameter = variables(template, function).get(name)?["Ref"].as_str()?;
+            match &template["Parameters"][parameter]["Default"] {
+                Value::String(text) => Some(text.clone()),
+                number => Some(number.to_string()),
+            }
+        };
+        let read = |look_up: &dyn Fn(&str) -> Option<String>| match folder {
+            "scrape" => format!("{:?}", siphon_scrape::settings::Config::read(look_up).unwrap()),
+            _ => format!("{:?}", siphon_enumerate::settings::Config::read(look_up).unwrap()),
+        };
+        let [with, without] = [read(&|name| required(name).or_else(|| default(name))), read(&required)];
+        assert_eq!(with, without, "{function}");
     }
 }
