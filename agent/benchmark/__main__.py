@@ -3,8 +3,8 @@
     cargo build -p siphon-agent --profile agent
     python3 agent/benchmark target/agent/siphon-agent [--peer 'NAME http=PORT,grpc=PORT COMMAND …'] [--quick]
 
-A peer is told by a name, its ports by protocol (http, grpc, xray, statsd; each that it has), and its command line; where
-it exports to is the command's affair. All processes get the same load, in turn, in one run: machines differ, and are noisy.
+A peer is told by a name, its ports by protocol (http, grpc, xray, statsd; each that it has, one of the first two at least),
+and its command line; where it exports to is the command's affair. Parts whose protocol it lacks leave it out. All processes get the same load, in turn, in one run: machines differ, and are noisy.
 Each figure is user and system CPU time, or resident memory, of the whole process, by the operating system.
 
 Needs Linux (/proc) and Python; for gRPC the package grpcio. Everything listens on 127.0.0.1.
@@ -37,6 +37,8 @@ def main():
     size = 0.1 if options.quick else 1
     task_arn = json.loads((TASK / "task.json").read_text())["TaskARN"]
     start_agent = functools.partial(Agent, options.binary, metadata_endpoint(TASK), task_arn)
+    for told in options.peer:
+        Peer.read(told)  # ends it before anything runs
     start_all = lambda: [start_agent(), *map(Peer, options.peer)]  # noqa: E731
     parts = {"start": start, "idle": idle, "rate": rate, "cpu": cpu, "burst": burst, "flood": flood}
     for name in options.only.split(","):
@@ -47,7 +49,7 @@ def main():
         try:
             for process in running:
                 process.connected_ms()
-            time.sleep(1)  # the agent learns its task
+            time.sleep(3)  # the agent learns its task, and collectors open their last receivers
             parts[name](running, size)
         finally:
             for process in running:
@@ -56,6 +58,10 @@ def main():
 
 def say(what: str, process: Measured, text: str):
     print(f"{what:24} {process.name:14} {text}", flush=True)
+
+
+def with_port(running: list[Measured], protocol: str) -> list[Measured]:
+    return [process for process in running if protocol in process.ports]
 
 
 def start(binary: str, start_agent):
@@ -81,7 +87,7 @@ def idle(running: list[Measured], size: float):
 def rate(running: list[Measured], size: float):
     """1,000 spans a second; the agent is pulled every 15 s."""
     seconds = 60 * size
-    for process in running:
+    for process in with_port(running, "http"):
         with pulled(process, every=15 * size):
             load, begun = Http(process.ports["http"], Traces()), time.perf_counter()
             for number in range(int(seconds * SPANS_A_SECOND / SPANS_A_REQUEST)):
@@ -122,9 +128,7 @@ def cpu(running: list[Measured], size: float):
         ("StatsD, 1 line", "statsd", lambda port: Statsd(port, 50_000, 1), million / 2),
     ]
     for name, protocol, make, items in inputs:
-        for process in running:
-            if protocol not in process.ports:
-                continue
+        for process in with_port(running, protocol):
             try:
                 load = make(process.ports[protocol])
             except ModuleNotFoundError as missing:
@@ -146,10 +150,7 @@ def send(process: Measured, load, items: float) -> tuple[float, int]:
         while sent < items:
             load.send()
             sent += load.items
-        if isinstance(process, Agent):
-            time.sleep(1)
-        else:
-            time.sleep(3)
+        time.sleep(3)
     return process.cpu_seconds() - before, sent
 
 
@@ -162,7 +163,7 @@ def lost(process: Measured) -> str:
 
 def burst(running: list[Measured], size: float):
     """1,000 requests of 400 samples as fast as they are taken, and nobody pulls."""
-    for process in running:
+    for process in with_port(running, "http"):
         load, begun = Http(process.ports["http"], Metrics()), time.perf_counter()
         try:
             for _ in range(int(1000 * size)):
@@ -177,7 +178,7 @@ def burst(running: list[Measured], size: float):
 def flood(running: list[Measured], size: float):
     """More than the spool can hold, ten times over, for five minutes, and nobody pulls: memory must be flat."""
     seconds, marks = 300 * size, 5
-    for process in running:
+    for process in with_port(running, "http"):
         loads = [load for payload in (Traces(), Metrics()) if takes(load := Http(process.ports["http"], payload))]
         begun, resident = time.perf_counter(), []
         for mark in range(1, marks + 1):

@@ -45,8 +45,11 @@ def metadata_endpoint(folder: pathlib.Path) -> str:
     return f"http://127.0.0.1:{server.server_address[1]}/v4/measured"
 
 
+PROTOCOLS = {"http": "tcp", "grpc": "tcp", "xray": "udp", "statsd": "udp"}
+
+
 class Measured:
-    """A process. `ports` by protocol: http, grpc, xray, statsd."""
+    """A process. `ports` by protocol: those of `PROTOCOLS` that it has, one of them by TCP at least."""
 
     def __init__(self, name: str, command: list[str], ports: dict[str, int], environment: dict[str, str] | None = None):
         self.name, self.ports, self.start = name, ports, time.perf_counter()
@@ -63,11 +66,12 @@ class Measured:
 
     def connected_ms(self) -> float:
         """Milliseconds from its start until it takes connections."""
+        port = next(port for protocol, port in self.ports.items() if PROTOCOLS.get(protocol) == "tcp")
         while time.perf_counter() - self.start < 30:
             with contextlib.suppress(ConnectionRefusedError):
-                socket.create_connection(("127.0.0.1", self.ports["http"])).close()
+                socket.create_connection(("127.0.0.1", port)).close()
                 return (time.perf_counter() - self.start) * 1000
-        raise SystemExit(f"{self.name} does not listen on {self.ports['http']}")
+        raise SystemExit(f"{self.name} does not listen on {port}")
 
     def drain(self):
         """A collector exports by itself."""
@@ -81,9 +85,19 @@ class Peer(Measured):
     """Any other collector: `NAME http=PORT,grpc=PORT,… COMMAND`."""
 
     def __init__(self, told: str):
-        name, ports, command = told.split(maxsplit=2)
-        pairs = (pair.split("=") for pair in ports.split(","))
-        super().__init__(name, shlex.split(command), {protocol: int(port) for protocol, port in pairs})
+        name, ports, command = self.read(told)
+        super().__init__(name, shlex.split(command), ports)
+
+    @staticmethod
+    def read(told: str) -> tuple[str, dict[str, int], str]:
+        """Name, ports, command. Ends the benchmark if that is not what was told."""
+        with contextlib.suppress(ValueError):
+            name, listed, command = told.split(maxsplit=2)
+            ports = {protocol: int(port) for protocol, port in (pair.split("=") for pair in listed.split(","))}
+            if ports.keys() <= PROTOCOLS.keys() and any(PROTOCOLS[protocol] == "tcp" for protocol in ports):
+                return name, ports, command
+        raise SystemExit(f"--peer {told!r}: expected 'NAME http=PORT,grpc=PORT,xray=PORT,statsd=PORT COMMAND …', "
+                         "with the ports that the peer has, http or grpc at least")
 
 
 class Agent(Measured):
