@@ -4,7 +4,8 @@
     python3 agent/benchmark target/agent/siphon-agent [--peer 'NAME http=PORT,grpc=PORT COMMAND …'] [--quick]
 
 A peer is told by a name, its ports by protocol (http, grpc, xray, statsd; each that it has, one of the first two at least),
-and its command line; where it exports to is the command's affair. Parts whose protocol it lacks leave it out. All processes get the same load, in turn, in one run: machines differ, and are noisy.
+and its command line; where it exports to is the command's affair. Inputs that it has no port for are left out. All processes
+get the same load, in turn, in one run: machines differ, and are noisy.
 Each figure is user and system CPU time, or resident memory, of the whole process, by the operating system.
 
 Needs Linux (/proc) and Python; for gRPC the package grpcio. Everything listens on 127.0.0.1.
