@@ -14,13 +14,13 @@ use siphon_core::{
     units::UnixMillis,
     wire::{BootId, Count, Kind},
 };
-use tokio::sync::Notify;
+use tokio::{net::TcpListener, sync::Notify};
 
 use crate::{
     deltas::Deltas,
     ledger::{Ledger, Loss},
     logging::Throttle,
-    net::Budget,
+    net::{Budget, Limits, Listener},
     receivers::{prometheus::Recorders, statsd::Statsd, xray::segments::Segments},
     sampling::Sampling,
     settings::Settings,
@@ -154,6 +154,14 @@ impl Agent {
         if damaged.total() > 0 {
             error!(records = damaged.total(); "the spool's file is damaged: records that can't be read are dropped; is its volume well?");
         }
+    }
+
+    /// A place to take connections, which counts those that come to nothing under `name`.
+    #[must_use]
+    pub fn listener(self: &Rc<Self>, name: &'static str, socket: TcpListener, limits: Limits) -> Listener {
+        let agent = Rc::clone(self);
+        let unserved = move |why| agent.ledger.borrow_mut().refused_connection(name, why);
+        Listener { socket, limits, unserved: Rc::new(unserved) }
     }
 
     /// Puts a record into the spool and counts what comes of it.

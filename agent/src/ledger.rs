@@ -11,6 +11,7 @@ use siphon_core::{
 };
 
 use crate::{
+    net,
     receivers::{metadata::Failure, prometheus},
     spool::{Recovered, Spool, Tally},
 };
@@ -78,6 +79,10 @@ pub enum Refused {
     Timeout,
     /// Not about traces or metrics.
     Unimplemented,
+    /// No such path, or no such method of a service.
+    NotFound,
+    /// Another HTTP method than POST.
+    Method,
 }
 
 impl Refused {
@@ -92,6 +97,8 @@ impl Refused {
             Self::Busy => "busy",
             Self::Timeout => "timeout",
             Self::Unimplemented => "unimplemented",
+            Self::NotFound => "not_found",
+            Self::Method => "method",
         }
     }
 }
@@ -187,6 +194,11 @@ impl Ledger {
     /// Containers whose labels ask for scrapes that can't be.
     pub fn refused_targets(&mut self, reason: &'static str, count: u64) {
         self.add("refused_targets", Kind::Scrapes.name(), reason, count);
+    }
+
+    /// A connection of a listener ended without having been of use.
+    pub fn refused_connection(&mut self, listener: &'static str, refused: net::Unserved) {
+        self.add("refused_connections", listener, refused.name(), 1);
     }
 
     /// A `pull` or an `ack` was refused.

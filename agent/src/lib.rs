@@ -19,8 +19,9 @@
 //! bodies in flight (one of the largest size and 1 MiB), for a moment what one of them is unpacked to, what protobuf its
 //! JSON becomes, and what its delta points add up to (each of the largest size at most), delta series (512 bytes each on
 //! average), StatsD's series (0.3 KB each as a rule, see `docs/statsd.md`), one page (2 MiB, or one record), and at most
-//! 624 connections of 16 KiB and a little; and, where there are targets, what scraping may take, with half a MiB while a
-//! block is deflated; and, where sampling is in use, its rules and targets (320 KiB) and a hand-over of them (384 KiB).
+//! 624 connections of 16 KiB and a little, for a moment more where heads of gRPC calls come together (see `net/http2.rs`);
+//! and, where there are targets, what scraping may take, with half a MiB while a block is deflated; and, where sampling is
+//! in use, its rules and targets (320 KiB) and a hand-over of them (384 KiB).
 
 pub mod agent;
 pub mod auth;

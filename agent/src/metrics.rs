@@ -38,9 +38,10 @@ pub fn serve(agent: &Rc<Agent>, closing: watch::Receiver<bool>) -> Option<JoinHa
         .ok()?;
     let listener = TcpListener::from_std(listener).ok()?;
     info!(address:% = listener.local_addr().ok()?, path = PATH; "telling the agent's own metrics");
+    let listener = agent.listener("metrics", listener, LIMITS);
     let agent = Rc::clone(agent);
     let handle = move |_, request| handle(Rc::clone(&agent), request);
-    Some(spawn_local(net::serve(listener, None, LIMITS, closing, handle)))
+    Some(spawn_local(net::serve(listener, None, closing, handle)))
 }
 
 const PATH: &str = "/metrics";

@@ -89,7 +89,8 @@ pub fn serve(agent: &Rc<Agent>, listener: TcpListener, closing: watch::Receiver<
     }
     let pulls = Rc::new(Pulls::new(Rc::clone(agent)));
     let tls = agent.settings.tls.clone();
-    spawn_local(net::serve(listener, tls, LIMITS, closing, move |peer, request| {
+    let listener = agent.listener("pull", listener, LIMITS);
+    spawn_local(net::serve(listener, tls, closing, move |peer, request| {
         let pulls = Rc::clone(&pulls);
         async move { pulls.handle(peer, request).await }
     }))
@@ -177,9 +178,8 @@ impl Pulls {
         refusal: &Refusal,
         proof: Option<Proof<'_>>,
     ) -> Answer {
-        if let Some(operation) = operation {
-            self.agent.ledger.borrow_mut().refused_pull(operation.name(), refusal.code);
-        }
+        let operation = operation.map_or("unknown", Operation::name);
+        self.agent.ledger.borrow_mut().refused_pull(operation, refusal.code);
         self.log(peer, refusal);
         let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
         let body = serde_json::to_vec(refusal).unwrap_or_default();

@@ -312,6 +312,8 @@ mod tests {
         assert_eq!(otlp_http(&[open]), Some(([0; 4], 4318).into()));
         assert_eq!(otlp_http(&[open, (OTLP_HTTP_ADDRESS, "[::1]:9")]), Some("[::1]:9".parse().unwrap()));
         assert_eq!(otlp_http(&[open, (OTLP_HTTP_ADDRESS, "off")]), None);
+        let metrics = read(&[KEY, open]).unwrap().metrics_address;
+        assert_eq!(metrics, Some("127.0.0.1:8888".parse().unwrap()), "the task's own business");
     }
 
     #[test]

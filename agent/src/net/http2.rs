@@ -1,8 +1,10 @@
 //! Speaks HTTP/2 without TLS, as gRPC clients do inside of a task: the client's preface comes first, nothing is upgraded.
 //!
 //! Memory is bounded for each connection: one frame of 16 KiB in the buffer, 64 KiB that the client may have sent beyond
-//! what was read, [`STREAMS`] requests at once, headers of 8 KiB for each. Floods of resets and of continued headers end the
-//! connection (h2's own limits).
+//! what was read, [`STREAMS`] requests at once, headers of 4 KiB for each. A request's head is dropped before its body is
+//! read, so that only heads that came in the same moment are in memory together: at the very worst, with all of 128
+//! connections of this machine full of them, 16 MiB for that moment, and as much again where other machines may connect.
+//! Floods of resets and of continued headers end the connection (h2's own limits).
 
 use std::{cell::Cell, convert::Infallible, pin::pin, rc::Rc, time::Duration};
 
@@ -16,18 +18,18 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::TcpListener,
     sync::watch,
     task::spawn_local,
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::server::{Accepted, FIRST_REQUEST_TIME, LAST_REQUEST_TIME, Limits, Peer, accept_all};
+use super::server::{Accepted, FIRST_REQUEST_TIME, LAST_REQUEST_TIME, Listener, Peer, Unserved, accept_all};
 
 /// Requests at once on one connection. Further ones wait in the client.
 const STREAMS: u32 = 32;
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
-const HEADER_LIST_BYTES: u32 = 8 << 10;
+/// What SDKs send is under 2 KiB, a token included.
+const HEADER_LIST_BYTES: u32 = 4 << 10;
 /// Answers are a few bytes, unless an error has much to say.
 const SEND_BUFFER_BYTES: usize = 16 << 10;
 
@@ -46,18 +48,14 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Local {
 }
 
 /// Serves `listener` until `closing` turns true and all connections have ended.
-pub async fn serve_http2<H, F, B>(
-    listener: TcpListener,
-    limits: Limits,
-    closing: watch::Receiver<bool>,
-    handle: H,
-) where
+pub async fn serve_http2<H, F, B>(listener: Listener, closing: watch::Receiver<bool>, handle: H)
+where
     H: Fn(Peer, Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: Body<Data = Bytes, Error = Infallible> + 'static,
 {
     let handle = Rc::new(handle);
-    accept_all(listener, limits, closing, move |accepted| connection(accepted, Rc::clone(&handle))).await;
+    accept_all(listener, closing, move |accepted| connection(accepted, Rc::clone(&handle))).await;
 }
 
 async fn connection<H, F, B>(accepted: Accepted, handle: Rc<H>)
@@ -66,9 +64,9 @@ where
     F: Future<Output = Response<B>> + 'static,
     B: Body<Data = Bytes, Error = Infallible> + 'static,
 {
-    let Accepted { stream, peer, place, limits, mut closing } = accepted;
+    let Accepted { stream, peer, place, limits, mut closing, unserved } = accepted;
     if timeout(FIRST_REQUEST_TIME, stream.peek(&mut [0])).await.is_err() {
-        return;
+        return unserved(Unserved::Timeout);
     }
     let latest = Rc::new(Cell::new(Instant::now()));
     let of_requests = Rc::clone(&latest);
@@ -82,7 +80,12 @@ where
     // One that takes one of the last places makes room as soon as others may want it.
     let age = if place.keep_alive { limits.age } else { LAST_REQUEST_TIME };
     tokio::select! {
-        _ = connection.as_mut() => return,
+        ended = connection.as_mut() => {
+            if ended.is_err() {
+                unserved(Unserved::Broken);
+            }
+            return;
+        }
         _ = closing.wait_for(|closing| *closing) => {}
         () = sleep(age) => {}
         () = idle(&latest, limits.idle) => {}

@@ -18,7 +18,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 pub use http1::serve;
 pub use http2::serve_http2;
-pub use server::{Limits, Peer, WhenFull};
+pub use server::{Limits, Listener, Peer, Unserved, WhenFull};
 
 use crate::StartError;
 

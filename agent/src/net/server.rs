@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -55,6 +56,39 @@ pub enum WhenFull {
     Close,
 }
 
+/// Where connections come in.
+pub struct Listener {
+    /// The socket.
+    pub socket: TcpListener,
+    /// What bounds its connections.
+    pub limits: Limits,
+    /// Is told of each connection that was not served.
+    pub unserved: Rc<dyn Fn(Unserved)>,
+}
+
+/// Why a connection was of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unserved {
+    /// There are as many as there may be, or too many came at once.
+    TooMany,
+    /// No request came in time.
+    Timeout,
+    /// It broke, or what came is not the protocol's.
+    Broken,
+}
+
+impl Unserved {
+    /// The reason in the counter.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TooMany => "too_many",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken",
+        }
+    }
+}
+
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
@@ -79,6 +113,7 @@ pub(super) struct Accepted<S = TcpStream> {
     pub(super) place: Place,
     pub(super) limits: Limits,
     pub(super) closing: watch::Receiver<bool>,
+    pub(super) unserved: Rc<dyn Fn(Unserved)>,
 }
 
 /// A connection where TLS is spoken.
@@ -86,7 +121,7 @@ pub(super) enum Secured {
     /// It is.
     Tls(Box<Accepted<Stream>>),
     /// It is not.
-    Plain(Accepted),
+    Plain(Box<Accepted>),
 }
 
 /// The first byte of a handshake.
@@ -97,18 +132,17 @@ impl Accepted {
     pub(super) async fn secured(self, tls: &Tls) -> Option<Secured> {
         let mut first = [0];
         if self.stream.peek(&mut first).await.ok()? == 1 && first != [HANDSHAKE] {
-            return Some(Secured::Plain(self));
+            return Some(Secured::Plain(Box::new(self)));
         }
-        let Self { stream, peer, place, limits, closing } = self;
+        let Self { stream, peer, place, limits, closing, unserved } = self;
         let stream = tls.accept(stream).await?;
-        Some(Secured::Tls(Box::new(Accepted { stream, peer, place, limits, closing })))
+        Some(Secured::Tls(Box::new(Accepted { stream, peer, place, limits, closing, unserved })))
     }
 }
 
 /// Accepts connections and has each served by `connection`, until `closing` turns true and all have ended.
 pub(super) async fn accept_all<C, F>(
-    listener: TcpListener,
-    limits: Limits,
+    Listener { socket, limits, unserved }: Listener,
     mut closing: watch::Receiver<bool>,
     connection: C,
 ) where
@@ -119,16 +153,20 @@ pub(super) async fn accept_all<C, F>(
     let signal = closing.clone();
     let accepting = async {
         loop {
-            let Some((stream, peer)) = accept(&listener).await else { continue };
-            let Some(place) = room.enter(peer).await else { continue };
-            spawn_local(connection(Accepted { stream, peer, place, limits, closing: signal.clone() }));
+            let Some((stream, peer)) = accept(&socket).await else { continue };
+            let Some(place) = room.enter(peer).await else {
+                unserved(Unserved::TooMany);
+                continue;
+            };
+            let (closing, unserved) = (signal.clone(), Rc::clone(&unserved));
+            spawn_local(connection(Accepted { stream, peer, place, limits, closing, unserved }));
         }
     };
     tokio::select! {
         () = accepting => {}
         _ = closing.wait_for(|closing| *closing) => {}
     }
-    drop(listener);
+    drop(socket);
     room.emptied().await;
 }
 

@@ -75,7 +75,8 @@ impl Sockets {
                 let receiver = Rc::clone(&receiver);
                 async move { receiver.handle(request).await }
             };
-            tasks.push(spawn_local(net::serve_http2(listener, otlp_grpc::LIMITS, closing.clone(), handle)));
+            let listener = agent.listener("otlp_grpc", listener, otlp_grpc::LIMITS);
+            tasks.push(spawn_local(net::serve_http2(listener, closing.clone(), handle)));
         }
         if let Some(listener) = self.otlp_http {
             let listener = announced("otlp_http", listener)?;
@@ -84,7 +85,8 @@ impl Sockets {
                 let receiver = Rc::clone(&receiver);
                 async move { receiver.handle(request).await }
             };
-            tasks.push(spawn_local(net::serve(listener, None, otlp_http::LIMITS, closing.clone(), handle)));
+            let listener = agent.listener("otlp_http", listener, otlp_http::LIMITS);
+            tasks.push(spawn_local(net::serve(listener, None, closing.clone(), handle)));
         }
         if let Some(socket) = self.statsd {
             tasks.push(spawn_local(until_closing(statsd::start(agent, socket)?, closing.clone())));
@@ -96,8 +98,9 @@ impl Sockets {
                 let server = Rc::clone(&server);
                 async move { server.handle(request).await }
             };
-            let tcp = tokio::net::TcpListener::from_std(tcp)?;
-            tasks.push(spawn_local(net::serve(tcp, None, sampling::LIMITS, closing.clone(), handle)));
+            let listener = announced("xray_sampling", tcp)?;
+            let listener = agent.listener("sampling", listener, sampling::LIMITS);
+            tasks.push(spawn_local(net::serve(listener, None, closing.clone(), handle)));
         }
         Ok(tasks)
     }

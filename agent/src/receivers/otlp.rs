@@ -11,10 +11,12 @@
 //! | another content type | `content_type` | 415 | 415 | no |
 //! | another compression | `encoding` | 415 | `UNIMPLEMENTED` | no |
 //! | logs, profiles | `unimplemented` | 501 | `UNIMPLEMENTED` | no |
+//! | another path, or method of a service | `not_found` | 404 | `UNIMPLEMENTED` | no |
+//! | another HTTP method | `method` | 405 | 415 | no |
 //! | one that comes too slowly | `timeout` | 408 | `DEADLINE_EXCEEDED` | over gRPC |
 //! | one too many at the same time | `busy` | 503, `Retry-After` | `UNAVAILABLE`, `RetryInfo` | yes |
 //!
-//! each counted as `refused_requests`. Protobuf is stored as it came, without compression; JSON is made protobuf first. One
+//! each counted as `refused_requests`, of kind `otlp` where it is about neither traces, metrics, logs nor profiles. Protobuf is stored as it came, without compression; JSON is made protobuf first. One
 //! request at a time is unpacked, in memory that it gives back before the next.
 
 use std::{
@@ -51,6 +53,8 @@ pub enum Signal {
     Logs,
     /// Profiles, which are not received.
     Profiles,
+    /// What the path does not say.
+    Unknown,
 }
 
 /// How a body is written.
@@ -84,19 +88,21 @@ impl Signal {
             Self::Metrics => Kind::OtlpMetrics.name(),
             Self::Logs => "otlp_logs",
             Self::Profiles => "otlp_profiles",
+            Self::Unknown => "otlp",
         }
     }
 
     /// The kind of its records.
     ///
     /// # Errors
-    /// A [`Refusal`] if it is not received.
-    pub fn kind(self) -> Result<Kind, Refusal> {
+    /// A [`Refusal`] if it is not received; where it is not known what is asked for, that says what is `expected`.
+    pub fn kind(self, expected: &str) -> Result<Kind, Refusal> {
         let (signal, exporter) = match self {
             Self::Traces => return Ok(Kind::OtlpTraces),
             Self::Metrics => return Ok(Kind::OtlpMetrics),
             Self::Logs => ("logs", "OTEL_LOGS_EXPORTER=none"),
             Self::Profiles => ("profiles", "leave out their exporter"),
+            Self::Unknown => return Err(Refusal::new(Refused::NotFound, expected)),
         };
         let message =
             format!("{signal} are not received, only traces and metrics: switch them off ({exporter})");
@@ -181,10 +187,10 @@ impl Refusal {
     #[must_use]
     pub const fn code(&self) -> u8 {
         match self.refused {
-            Refused::Malformed | Refused::ContentType => 3,
+            Refused::Malformed | Refused::ContentType | Refused::Method => 3,
             Refused::Timeout => 4,
             Refused::TooLarge => 8,
-            Refused::Encoding | Refused::Unimplemented => 12,
+            Refused::Encoding | Refused::Unimplemented | Refused::NotFound => 12,
             Refused::Busy => 14,
         }
     }

@@ -3,11 +3,11 @@
 
 use std::{rc::Rc, time::Duration};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
 use prost::Message as _;
 use serde::Serialize;
-use siphon_core::{compression::Encoding, otlp::grpc::Status};
+use siphon_core::{compression::Encoding, otlp::grpc::Status, wire::Kind};
 
 use super::otlp::{BODY_TIME, Format, Intake, RETRY_SECONDS, Refusal, Signal};
 use crate::{
@@ -36,6 +36,13 @@ struct JsonStatus<'a> {
     message: &'a str,
 }
 
+/// What a request's head says.
+struct Asked {
+    kind: Kind,
+    format: Format,
+    encoding: Option<Encoding>,
+}
+
 /// The receiver.
 pub struct OtlpHttp {
     intake: Intake,
@@ -51,23 +58,11 @@ impl OtlpHttp {
     /// Answers one request.
     pub async fn handle(&self, request: Request<Incoming>) -> Answer {
         let (head, mut body) = request.into_parts();
-        let signal = match head.uri.path() {
-            "/v1/traces" => Signal::Traces,
-            "/v1/metrics" => Signal::Metrics,
-            "/v1/logs" => Signal::Logs,
-            "/v1development/profiles" => Signal::Profiles,
-            _ => {
-                discard(body).await;
-                return text(StatusCode::NOT_FOUND, "expected POST /v1/traces or POST /v1/metrics");
-            }
-        };
-        if head.method != Method::POST {
-            discard(body).await;
-            let answer = text(StatusCode::METHOD_NOT_ALLOWED, "expected POST");
-            return with(answer, header::ALLOW, HeaderValue::from_static("POST"));
-        }
-        let format = format(&head.headers);
-        match self.receive(signal, format, &head.headers, &mut body).await {
+        let (signal, format) = (signal(&head), format(&head.headers));
+        let asked = asked(&head, signal, format);
+        // The body may take its time: nothing of the head is kept meanwhile.
+        drop(head);
+        match self.receive(asked, &mut body).await {
             Ok(()) => success(format),
             Err(refusal) => {
                 discard(body).await;
@@ -77,22 +72,33 @@ impl OtlpHttp {
         }
     }
 
-    async fn receive(
-        &self,
-        signal: Signal,
-        format: Option<Format>,
-        headers: &HeaderMap,
-        body: &mut Incoming,
-    ) -> Result<(), Refusal> {
-        let kind = signal.kind()?;
-        let format = format.ok_or_else(|| other_format(headers))?;
-        let encoding = encoding(headers)?;
+    async fn receive(&self, asked: Result<Asked, Refusal>, body: &mut Incoming) -> Result<(), Refusal> {
+        let Asked { kind, format, encoding } = asked?;
         let agent = self.intake.agent();
         let limit = agent.settings.otlp_max_body_bytes;
         let received = read(body, limit, &agent.bodies, BODY_TIME).await;
         let received = received.map_err(|error| Refusal::unread(error, limit))?;
         self.intake.take(kind, format, encoding, &received)
     }
+}
+
+fn signal(head: &Parts) -> Signal {
+    match head.uri.path() {
+        "/v1/traces" => Signal::Traces,
+        "/v1/metrics" => Signal::Metrics,
+        "/v1/logs" => Signal::Logs,
+        "/v1development/profiles" => Signal::Profiles,
+        _ => Signal::Unknown,
+    }
+}
+
+fn asked(head: &Parts, signal: Signal, format: Option<Format>) -> Result<Asked, Refusal> {
+    if signal != Signal::Unknown && head.method != Method::POST {
+        return Err(Refusal::new(Refused::Method, "expected POST"));
+    }
+    let kind = signal.kind("expected POST /v1/traces or POST /v1/metrics")?;
+    let format = format.ok_or_else(|| other_format(&head.headers))?;
+    Ok(Asked { kind, format, encoding: encoding(&head.headers)? })
 }
 
 fn text_of(headers: &HeaderMap, name: HeaderName) -> &str {
@@ -139,6 +145,7 @@ fn error(refusal: &Refusal, format: Option<Format>) -> Answer {
     };
     match refusal.refused {
         Refused::Busy => with(answer, header::RETRY_AFTER, u16::from(RETRY_SECONDS).into()),
+        Refused::Method => with(answer, header::ALLOW, HeaderValue::from_static("POST")),
         _ => answer,
     }
 }
@@ -150,6 +157,8 @@ const fn status(refused: Refused) -> StatusCode {
         Refused::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Refused::Encoding | Refused::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Refused::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+        Refused::NotFound => StatusCode::NOT_FOUND,
+        Refused::Method => StatusCode::METHOD_NOT_ALLOWED,
         Refused::Busy => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

@@ -92,6 +92,7 @@ fn who_has_another_key_learns_nothing_and_the_log_keeps_the_secret() {
     assert!(agent.logged(KEY).is_empty() && agent.logged(&"ab".repeat(32)).is_empty());
     let right = Puller::new(agent.pull);
     assert_eq!(right.count("refused_pulls", "pull", "bad_signature"), 3);
+    assert_eq!(right.count("refused_pulls", "unknown", "bad_signature"), 1);
 }
 
 #[test]
@@ -262,4 +263,5 @@ fn more_connections_than_places_are_closed() {
     assert!(matches!(end, Ok(0) | Err(ErrorKind::ConnectionReset)), "{end:?}");
     idle.clear();
     eventually("a free place", || std::panic::catch_unwind(|| puller.pull().is_ok()).ok());
+    assert!(puller.count("refused_connections", "pull", "too_many") >= 1);
 }

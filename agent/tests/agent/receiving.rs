@@ -132,6 +132,8 @@ fn other_forms_methods_and_paths_are_refused_each_with_its_status() {
     for path in ["/", "/v1/traces/", "/health", "/v1/pull"] {
         assert_eq!(ask("POST", path, &[PROTOBUF]).status, 404, "{path}");
     }
+    assert_eq!(puller.count("refused_requests", "otlp", "not_found"), 4);
+    assert_eq!(puller.count("refused_requests", "otlp_metrics", "method"), 1);
     assert_eq!(puller.count("refused_requests", "otlp_traces", "content_type"), 2);
     for path in ["/v1/logs", "/v1development/profiles"] {
         let (http_status, code, message) = status(&ask("POST", path, &[PROTOBUF]));
@@ -187,8 +189,19 @@ fn silent_clients_shut_nobody_out() {
 }
 
 #[test]
-fn broken_http_costs_its_connection_only() {
+fn a_page_in_a_browser_is_not_let_in() {
     let (agent, _puller) = Agent::known(&Metadata::start(), &[]);
+    let origin = ("origin", "http://shop.example");
+    let preflight = [origin, ("access-control-request-method", "POST")];
+    let asked = send(agent.otlp, "OPTIONS", "/v1/traces", &preflight, b"");
+    let sent = send(agent.otlp, "POST", "/v1/traces", &[origin, PROTOBUF], &spans(1, 0));
+    assert_eq!((asked.status, sent.status), (405, 200));
+    assert!(!format!("{}{}", asked.head, sent.head).to_lowercase().contains("access-control-"));
+}
+
+#[test]
+fn broken_http_costs_its_connection_only_and_is_counted() {
+    let (agent, puller) = Agent::known(&Metadata::start(), &[]);
     for bytes in [&b"\x16\x03\x01\x02\x00"[..], b"POST /v1/traces\r\n\r\n", b"\0\0\0\0"] {
         for address in [agent.otlp, agent.pull] {
             let mut stream = connect(address);
@@ -197,4 +210,9 @@ fn broken_http_costs_its_connection_only() {
         }
     }
     assert_eq!(agent.post("/v1/traces", &spans(1, 0)).status, 200);
+    for listener in ["otlp_http", "pull"] {
+        eventually("counted", || {
+            (puller.count("refused_connections", listener, "broken") == 3).then_some(())
+        });
+    }
 }

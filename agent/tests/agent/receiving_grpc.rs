@@ -116,10 +116,36 @@ fn logs_and_other_services_are_unimplemented() {
         );
     }
     assert_eq!(puller.count("refused_requests", "otlp_logs", "unimplemented"), 1);
+    assert_eq!(puller.count("refused_requests", "otlp", "not_found"), 3);
     for content_type in ["application/json", "application/grpc-web", "application/grpc+json"] {
         let answer = client.call(TRACES, &[("content-type", content_type)], Frames::new([]));
         assert_eq!(answer.http_status.as_u16(), 415, "{content_type}");
     }
+    assert_eq!(puller.count("refused_requests", "otlp_traces", "content_type"), 3);
+}
+
+/// As many as a connection has streams, and three times more.
+#[test]
+fn calls_beyond_the_streams_of_a_connection_wait_their_turn() {
+    let (agent, puller) = Agent::known(&Metadata::start(), &[]);
+    let mut client = Client::connect(agent.otlp_grpc);
+    // Now it knows how many streams there are; a gRPC client sends again what is refused before.
+    assert_eq!(client.export(TRACES, &spans(1, 0)).status().0, 0);
+    assert_eq!(client.export_at_once(128, TRACES, &spans(1, 1000)), 128);
+    assert_eq!(puller.count("accepted_items", "otlp_traces", ""), 129);
+}
+
+#[test]
+fn headers_have_room_for_a_token_and_not_for_much_more() {
+    let (agent, _puller) = Agent::known(&Metadata::start(), &[]);
+    let mut client = Client::connect(agent.otlp_grpc);
+    let mut export = |bytes: usize| {
+        let token = "x".repeat(bytes);
+        client.call(TRACES, &[("authorization", &token)], Frames::new([framed(0, &spans(1, 10))]))
+    };
+    assert_eq!(export(3 << 10).status().0, 0);
+    assert_eq!(export(5 << 10).http_status.as_u16(), 431);
+    assert_eq!(export(0).status().0, 0);
 }
 
 #[test]
@@ -160,11 +186,12 @@ fn silent_and_slow_clients_shut_nobody_out() {
     assert_eq!(slow.export(TRACES, &spans(1, 10)).status().0, 0, "the slow call cost its stream only");
     drop(silent);
     assert_eq!(puller.count("refused_requests", "otlp_traces", "timeout"), 1);
+    assert!(puller.count("refused_connections", "otlp_grpc", "timeout") >= 100);
 }
 
 #[test]
 fn what_is_not_http_2_costs_its_connection_only() {
-    let (agent, _puller) = Agent::known(&Metadata::start(), &[]);
+    let (agent, puller) = Agent::known(&Metadata::start(), &[]);
     let flood: Vec<u8> = (0..2000_u32)
         .flat_map(|call| {
             [frame(1, 4, 2 * call + 1, &call_headers()), frame(3, 0, 2 * call + 1, &[0, 0, 0, 8])]
@@ -195,6 +222,8 @@ fn what_is_not_http_2_costs_its_connection_only() {
         let _ = stream.read_to_end(&mut Vec::new()); // an end, or silence until more comes
     }
     assert_eq!(Client::connect(agent.otlp_grpc).export(TRACES, &spans(1, 0)).status().0, 0);
+    let broken = puller.count("refused_connections", "otlp_grpc", "broken");
+    assert!(broken >= 5, "{broken}");
 }
 
 #[test]

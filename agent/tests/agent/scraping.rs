@@ -77,6 +77,19 @@ fn the_query_of_a_target_is_asked_for_and_never_logged() {
     assert!(agent.logged("secret").is_empty(), "{:?}", agent.logged("secret"));
 }
 
+/// As ADOT's setting has it. The first scrape is somewhere in the interval of 20 s, the last at the end.
+#[test]
+fn the_endpoint_of_adots_setting_is_scraped() {
+    let target = Target::start(text("a 1\n"));
+    let endpoint = target.address.to_string();
+    let (agent, _puller, _metadata) = scraping(&[("AWS_PROMETHEUS_SCRAPING_ENDPOINT", endpoint.as_str())]);
+    let line = format!("scraping job=otel-collector instance={endpoint} path=/metrics interval=20s");
+    eventually("its announcement", || agent.logged(&line).pop());
+    agent.signal("TERM");
+    let asked = eventually("a scrape", || target.requests().first().cloned());
+    assert!(asked.starts_with("GET /metrics "), "{asked}");
+}
+
 #[test]
 fn texts_arrive_as_they_were_with_each_pull() {
     let target = Target::start(text("a 1\nb 1\n"));

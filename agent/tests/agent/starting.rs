@@ -75,7 +75,8 @@ fn health_is_not_what_another_service_answers() {
 #[test]
 fn receivers_are_announced_and_can_be_switched_off() {
     let agent = Agent::start(&Metadata::start(), &[]);
-    assert_eq!(agent.logged("listening receiver=").len(), 4);
+    assert_eq!(agent.logged("listening receiver=").len(), 5);
+    assert_eq!(agent.logged(&format!("receiver=xray_sampling address={}", agent.xray)).len(), 1);
     let environment = [
         ("SIPHON_KEY", KEY),
         ("SIPHON_PULL_ADDRESS", "127.0.0.1:0"),

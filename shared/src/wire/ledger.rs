@@ -20,7 +20,8 @@ use super::Kind;
 /// | `dropped_points` | `otlp_metrics` | a [`crate::otlp::delta::Reason`]: `out_of_order`, `series_limit`, `invalid`, `too_large` | points of delta metrics that were not accumulated; those `too_large` are part of the next total |
 /// | `handed_out_records` | record kind | | records put into a page, repeats included |
 /// | `acked_records` | record kind | | records delivered |
-/// | `refused_requests` | record kind | `malformed`, `too_large`, `content_type`, `encoding`, `busy`, `timeout` | OTLP requests answered with an error |
+/// | `refused_requests` | record kind, `otlp_logs`, `otlp_profiles`, or `otlp` where the path is none of these | `malformed`, `too_large`, `content_type`, `encoding`, `busy`, `timeout`, `unimplemented`, `not_found`, `method` | OTLP requests answered with an error |
+/// | `refused_connections` | `otlp_grpc`, `otlp_http`, `sampling`, `pull`, `metrics` | `too_many`, `timeout` (no request in time), `broken` (or not the protocol) | connections that were closed |
 /// | `accepted_lines` | `statsd` | | lines added up, as of the latest interval |
 /// | `refused_lines` | `statsd` | a [`crate::statsd::Refusal`] | lines not taken, each on its own |
 /// | `dropped_datagrams` | `statsd`, `xray_segments` | `socket_full` | datagrams that the kernel had no room for; of StatsD as of the latest interval |
@@ -30,7 +31,7 @@ use super::Kind;
 /// | `failed_readings` | `task`, `stats` | `status`, `invalid`, `timeout`, `unreachable`, `too_large` | metadata answers that cost a reading |
 /// | `failed_scrapes` | `scrapes` | `refused`, `broken`, `timeout`, `status`, `encoding`, `too_large`, `budget` | scrapes without a text |
 /// | `refused_targets` | `scrapes` | `too_many`, `label` | containers whose labels ask for scrapes that can't be |
-/// | `refused_pulls` | `pull`, `ack`, `sampling` | a [`super::RefusalCode`] | pulls, acks and hand-overs refused |
+/// | `refused_pulls` | `pull`, `ack`, `sampling`, `unknown` | a [`super::RefusalCode`] | pulls, acks and hand-overs refused |
 /// | one of [`EXPORTED`] | `metrics`, `traces`, or a record kind | | what became of acknowledged records, as the ack says |
 ///
 /// Two sums hold at any moment, within one run of the agent:

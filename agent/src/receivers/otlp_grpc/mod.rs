@@ -4,12 +4,13 @@ mod reply;
 
 use std::{rc::Rc, time::Duration};
 
-use http::{HeaderMap, Method, Request, Response, header};
+use http::{HeaderMap, Method, Request, Response, header, request::Parts};
 use hyper::body::Incoming;
 use reply::Reply;
 use siphon_core::{
     compression::Encoding,
     otlp::grpc::{PREFIX_BYTES, message},
+    wire::Kind,
 };
 
 use super::otlp::{BODY_TIME, Format, Intake, Refusal, Signal};
@@ -47,22 +48,11 @@ impl OtlpGrpc {
     /// Answers one call.
     pub async fn handle(&self, request: Request<Incoming>) -> Response<Reply> {
         let (head, mut body) = request.into_parts();
-        if head.method != Method::POST || !is_grpc(&head.headers) {
-            return reply::not_grpc();
-        }
-        let signal = match head.uri.path() {
-            "/opentelemetry.proto.collector.trace.v1.TraceService/Export" => Signal::Traces,
-            "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export" => Signal::Metrics,
-            "/opentelemetry.proto.collector.logs.v1.LogsService/Export" => Signal::Logs,
-            "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export" => {
-                Signal::Profiles
-            }
-            _ => {
-                let message = format!("{} is not implemented; {EXPECTED}", head.uri.path());
-                return reply::error(&Refusal::new(Refused::Unimplemented, message));
-            }
-        };
-        match self.receive(signal, &head.headers, &mut body).await {
+        let signal = signal(head.uri.path());
+        let asked = asked(&head, signal);
+        // The body may take its time: nothing of the head is kept meanwhile.
+        drop(head);
+        match self.receive(asked, &mut body).await {
             Ok(()) => reply::success(),
             Err(refusal) => {
                 discard(body).await;
@@ -72,9 +62,12 @@ impl OtlpGrpc {
         }
     }
 
-    async fn receive(&self, signal: Signal, headers: &HeaderMap, body: &mut Incoming) -> Result<(), Refusal> {
-        let kind = signal.kind()?;
-        let encoding = encoding(headers)?;
+    async fn receive(
+        &self,
+        asked: Result<(Kind, Option<Encoding>), Refusal>,
+        body: &mut Incoming,
+    ) -> Result<(), Refusal> {
+        let (kind, encoding) = asked?;
         let agent = self.intake.agent();
         let limit = agent.settings.otlp_max_body_bytes;
         let received = read(body, limit + PREFIX_BYTES, &agent.bodies, BODY_TIME).await;
@@ -89,6 +82,24 @@ impl OtlpGrpc {
         };
         self.intake.take(kind, Format::Protobuf, encoding, message.bytes)
     }
+}
+
+fn signal(path: &str) -> Signal {
+    match path {
+        "/opentelemetry.proto.collector.trace.v1.TraceService/Export" => Signal::Traces,
+        "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export" => Signal::Metrics,
+        "/opentelemetry.proto.collector.logs.v1.LogsService/Export" => Signal::Logs,
+        "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export" => Signal::Profiles,
+        _ => Signal::Unknown,
+    }
+}
+
+fn asked(head: &Parts, signal: Signal) -> Result<(Kind, Option<Encoding>), Refusal> {
+    if head.method != Method::POST || !is_grpc(&head.headers) {
+        return Err(Refusal::new(Refused::ContentType, "no gRPC call; expected POST of application/grpc"));
+    }
+    let kind = signal.kind(&format!("{} is not implemented; {EXPECTED}", head.uri.path()))?;
+    Ok((kind, encoding(&head.headers)?))
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {

@@ -60,8 +60,11 @@ pub(super) fn success() -> Response<Reply> {
     answer
 }
 
-/// The call is refused.
+/// The call is refused, or is none.
 pub(super) fn error(refusal: &Refusal) -> Response<Reply> {
+    if refusal.refused == Refused::ContentType {
+        return not_grpc();
+    }
     let mut answer = Response::new(Reply { message: None, trailers: None });
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, GRPC);
@@ -80,8 +83,8 @@ pub(super) fn error(refusal: &Refusal) -> Response<Reply> {
     answer
 }
 
-/// It is no call.
-pub(super) fn not_grpc() -> Response<Reply> {
+/// Who speaks no gRPC would not read its answer either.
+fn not_grpc() -> Response<Reply> {
     let mut answer = Response::new(Reply { message: None, trailers: None });
     *answer.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
     answer
