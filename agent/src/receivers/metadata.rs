@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -181,15 +181,26 @@ pub fn running(task: &[u8], own: &str) -> BTreeSet<String> {
     #[derive(Default, Deserialize)]
     #[serde(rename_all = "PascalCase", default)]
     struct Container {
-        docker_id: String,
-        known_status: String,
-        r#type: String,
+        docker_id: Lenient<String>,
+        known_status: Lenient<String>,
+        r#type: Lenient<String>,
     }
-    let is_ours = |c: &Container| matches!(c.r#type.as_str(), "" | "NORMAL") && c.docker_id != own;
+    let is_ours = |c: &Container| matches!(c.r#type.0.as_str(), "" | "NORMAL") && c.docker_id.0 != own;
     containers(task)
-        .filter(|c: &Container| is_ours(c) && c.known_status == "RUNNING")
-        .map(|c| c.docker_id)
+        .filter(|c: &Container| is_ours(c) && c.known_status.0 == "RUNNING")
+        .map(|c| c.docker_id.0)
         .collect()
+}
+
+/// A field of an answer. One that is left out, `null`, or something else than expected is empty: it costs only itself.
+#[derive(Debug, Default)]
+pub struct Lenient<T>(pub T);
+
+impl<'de, T: DeserializeOwned + Default> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        let json = <&RawValue>::deserialize(json)?;
+        Ok(Self(serde_json::from_str(json.get()).unwrap_or_default()))
+    }
 }
 
 /// The containers of an answer of `/task`, but for those that can't be read.
@@ -252,9 +263,15 @@ mod tests {
             container("done", "NORMAL", "STOPPED"),
             container("pause", "CNI_PAUSE", "RUNNING"),
             "7".to_owned(),
+            r#"{"DockerId":"untyped","Type":null,"KnownStatus":"RUNNING"}"#.to_owned(),
+            r#"{"DockerId":"odd","Type":7,"KnownStatus":"RUNNING"}"#.to_owned(),
+            r#"{"DockerId":null,"Type":null,"KnownStatus":null}"#.to_owned(),
         ];
         let task = format!(r#"{{"TaskARN":"arn","Containers":[{}]}}"#, entries.join(","));
-        assert_eq!(running(task.as_bytes(), "own"), ["app", "old"].map(str::to_owned).into());
+        assert_eq!(
+            running(task.as_bytes(), "own"),
+            ["app", "odd", "old", "untyped"].map(str::to_owned).into()
+        );
         for task in ["{}", r#"{"Containers":null}"#, "", r#"{"Containers":[]}"#] {
             assert!(running(task.as_bytes(), "own").is_empty(), "{task}");
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::target::Target;
-use crate::receivers::metadata;
+use crate::receivers::metadata::{self, Lenient};
 
 const PORT: &str = "ECS_PROMETHEUS_EXPORTER_PORT";
 const PATH: &str = "ECS_PROMETHEUS_METRICS_PATH";
@@ -24,33 +24,31 @@ pub(super) struct Labelled {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Container {
-    name: String,
-    known_status: String,
-    labels: BTreeMap<String, String>,
-    networks: Vec<Network>,
+    name: Lenient<String>,
+    known_status: Lenient<String>,
+    labels: Lenient<BTreeMap<String, Lenient<String>>>,
+    networks: Lenient<Vec<Lenient<Network>>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Network {
-    network_mode: String,
+    network_mode: Lenient<String>,
     #[serde(rename = "IPv4Addresses")]
-    ipv4_addresses: Vec<String>,
+    ipv4_addresses: Lenient<Vec<Lenient<String>>>,
 }
 
 /// The targets of running containers. What can't be read asks for nothing.
 pub(super) fn read(task: &[u8]) -> Labelled {
     let mut labelled = Labelled::default();
     for container in metadata::containers::<Container>(task) {
-        let Some(port) = container.labels.get(PORT).filter(|_| container.known_status == "RUNNING") else {
-            continue;
-        };
-        let label = |name| container.labels.get(name).map(String::as_str);
+        let label = |name| container.labels.0.get(name).map(|label| label.0.as_str());
+        let Some(port) = label(PORT).filter(|_| container.known_status.0 == "RUNNING") else { continue };
         let target = host(&container).and_then(|host| Target::labelled(host, port, label(PATH), label(JOB)));
         match target {
             Some(mut target) => {
-                if !container.name.is_empty() {
-                    target.described.attributes.push(("container.name".to_owned(), container.name));
+                if !container.name.0.is_empty() {
+                    target.described.attributes.push(("container.name".to_owned(), container.name.0));
                 }
                 labelled.targets.push(target);
             }
@@ -60,13 +58,15 @@ pub(super) fn read(task: &[u8]) -> Labelled {
     labelled
 }
 
-/// Containers of a task in network mode `awsvpc` share one loopback; others have addresses of their own.
+/// Containers of a task in network mode `awsvpc` share one loopback, and those in mode `host` their machine's; others have
+/// addresses of their own.
 fn host(container: &Container) -> Option<&str> {
-    if container.networks.iter().any(|network| network.network_mode == "awsvpc") {
+    let networks = || container.networks.0.iter().map(|network| &network.0);
+    if networks().any(|network| matches!(network.network_mode.0.as_str(), "awsvpc" | "host")) {
         return Some("127.0.0.1");
     }
-    let addresses = container.networks.iter().flat_map(|network| &network.ipv4_addresses);
-    addresses.map(String::as_str).find(|address| !address.is_empty())
+    let mut addresses = networks().flat_map(|network| &network.ipv4_addresses.0);
+    addresses.find(|address| !address.0.is_empty()).map(|address| address.0.as_str())
 }
 
 #[cfg(test)]
@@ -93,6 +93,12 @@ mod tests {
                 .to_owned(),
             r#"{"Name":"odd","KnownStatus":"RUNNING","Labels":7}"#.to_owned(),
             "7".to_owned(),
+            container("nulls", "RUNNING", &format!(r#"{port},"ECS_PROMETHEUS_JOB_NAME":null"#), "awsvpc")
+                .replace(r#"["10.0.0.7"]"#, "null"),
+            container("host", "RUNNING", port, "host").replace("10.0.0.7", ""),
+            r#"{"Name":"lost","KnownStatus":"RUNNING","Labels":{"ECS_PROMETHEUS_EXPORTER_PORT":"1"},"Networks":null}"#
+                .to_owned(),
+            r#"{"Name":"none","KnownStatus":null,"Labels":null,"Networks":[null]}"#.to_owned(),
         ];
         let labelled = read(format!(r#"{{"Containers":[{}]}}"#, entries.join(",")).as_bytes());
         let shown: Vec<_> = labelled
@@ -106,9 +112,11 @@ mod tests {
             [
                 ("web", key("otel-collector", "127.0.0.1:9404"), "/metrics"),
                 ("jmx", key("jmx", "10.0.0.7:9404"), "/m"),
+                ("nulls", key("otel-collector", "127.0.0.1:9404"), "/metrics"),
+                ("host", key("otel-collector", "127.0.0.1:9404"), "/metrics"),
             ]
         );
-        assert_eq!(labelled.refused, 2);
+        assert_eq!(labelled.refused, 3);
         for task in ["", "{}", r#"{"Containers":null}"#] {
             assert_eq!(read(task.as_bytes()), Labelled::default(), "{task}");
         }

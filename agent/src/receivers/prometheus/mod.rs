@@ -13,7 +13,11 @@ mod recorders;
 mod target;
 mod task;
 
-use std::{collections::BTreeMap, rc::Rc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 pub use fetch::Failure;
 use log::{info, warn};
@@ -26,15 +30,26 @@ use tokio::{
 };
 
 use self::{recorders::Slot, task::Scraper};
-use crate::agent::{Agent, now};
+use crate::{
+    agent::{Agent, now},
+    logging::Throttle,
+};
 
 /// How often it is looked which containers ask to be scraped.
 const LABELS_INTERVAL: Duration = Duration::from_secs(2);
 
+/// Labels that ask for what can't be stay as they are, and the task's metadata change with each reading.
+const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(60);
+
 /// Scrapes all targets until `stop` turns true, and each once more then. The last scrapes are held
 /// ([`Recorders`]): they belong into the pages that say that the agent is stopping, which end the series that they have.
 pub async fn scrape(agent: Rc<Agent>, mut stop: watch::Receiver<bool>) {
-    let mut targets = Targets { stop: stop.clone(), agent: Rc::clone(&agent), running: BTreeMap::new() };
+    let mut targets = Targets {
+        stop: stop.clone(),
+        agent: Rc::clone(&agent),
+        running: BTreeMap::new(),
+        refusal_log: Throttle::new(REFUSAL_LOG_INTERVAL),
+    };
     for target in &agent.settings.scrape_targets {
         targets.start(target.clone(), false);
     }
@@ -60,6 +75,7 @@ struct Targets {
     agent: Rc<Agent>,
     stop: watch::Receiver<bool>,
     running: BTreeMap<(String, String), Running>,
+    refusal_log: Throttle,
 }
 
 struct Running {
@@ -111,7 +127,9 @@ impl Targets {
         let too_many = new.len().saturating_sub(room);
         for (reason, count) in [("label", labelled.refused), ("too_many", too_many)] {
             if count > 0 {
-                warn!(reason, count; "containers ask for scrapes that can't be; see ECS_PROMETHEUS_… labels and SIPHON_SCRAPE_MAX_TARGETS");
+                if let Some(suppressed) = self.refusal_log.pass(Instant::now()) {
+                    warn!(reason, count, suppressed; "containers ask for scrapes that can't be; see ECS_PROMETHEUS_… labels and SIPHON_SCRAPE_MAX_TARGETS");
+                }
                 agent.ledger.borrow_mut().refused_targets(reason, count as u64);
             }
         }
