@@ -77,6 +77,17 @@ fn the_query_of_a_target_is_asked_for_and_never_logged() {
     assert!(agent.logged("secret").is_empty(), "{:?}", agent.logged("secret"));
 }
 
+/// No resolver is asked: where the agent runs there may be none.
+#[test]
+fn a_name_below_localhost_is_this_machine() {
+    let target = Target::start(text("a 1\n"));
+    let targets = format!("http://app.localhost:{};interval=200ms", target.address.port());
+    let (_agent, puller, _metadata) = scraping(&[("SIPHON_SCRAPE_TARGETS", targets.as_str())]);
+    eventually("a scrape", || {
+        scrapes(&puller.all().ok()?).iter().any(|(_, text)| text.is_some()).then_some(())
+    });
+}
+
 /// As ADOT's setting has it. The first scrape is somewhere in the interval of 20 s, the last at the end.
 #[test]
 fn the_endpoint_of_adots_setting_is_scraped() {
