@@ -2,6 +2,7 @@
 
 use std::{io::Write, process::ExitCode};
 
+use log::{LevelFilter, error};
 use siphon_agent::{
     health,
     logging::{self, print_error},
@@ -34,12 +35,21 @@ fn environment(name: &str) -> Option<String> {
 fn serve() -> ExitCode {
     let settings = match Settings::read(environment) {
         Ok(settings) => settings,
-        Err(errors) => return refuse(errors),
+        Err(errors) => {
+            // Text, unless that one setting is read well enough to say otherwise.
+            let format = environment("SIPHON_LOG_FORMAT").and_then(|format| format.parse().ok());
+            logging::init(LevelFilter::Error, format.unwrap_or_default());
+            error!("{errors}");
+            return ExitCode::from(BAD_USE);
+        }
     };
     logging::init(settings.log_level, settings.log_format);
     match run(settings) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(error),
+        Err(error) => {
+            error!("{error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

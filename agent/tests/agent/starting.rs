@@ -48,6 +48,25 @@ fn a_taken_address_is_named_with_its_setting() {
     assert!(text.contains(&address) && text.contains("SIPHON_PULL_ADDRESS"), "{text}");
 }
 
+/// Who collects logs as JSON is told in JSON why there is no agent.
+#[test]
+fn what_keeps_the_agent_from_starting_is_logged_as_all_else_is() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let json = ("SIPHON_LOG_FORMAT", "json");
+    for (environment, code, what) in [
+        (&[json, ("SIPHON_KEY", KEY), ("SIPHON_OTLP_GRPC_ADDRESS", &address)][..], 1, address.as_str()),
+        (&[json, ("SIPHON_KEY", "tooshort"), ("SIPHON_GRACE", "soon")], 2, "SIPHON_GRACE: accepted: "),
+    ] {
+        let output = command(environment).output().unwrap();
+        assert_eq!(output.status.code(), Some(code));
+        let text = String::from_utf8(output.stderr).unwrap();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let last = lines.last().unwrap();
+        assert!(last["level"] == "ERROR" && last["message"].as_str().unwrap().contains(what), "{text}");
+    }
+}
+
 fn health(pull: SocketAddr) -> (Option<i32>, String) {
     let output = command(&[("SIPHON_PULL_ADDRESS", &pull.to_string())]).arg("health").output().unwrap();
     (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
