@@ -96,6 +96,7 @@ fn signed<'k>(claim: &Claim<'_>, keys: &'k Keys) -> Option<(UnixMillis, Proof<'k
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -143,6 +144,26 @@ mod tests {
             let proof = authenticate(&claim, &keys, &mut Replay::new(UnixMillis(0)), NOW).unwrap();
             assert_eq!(proof.sign_answer(200, b"page"), key.sign_answer(200, Nonce([5; 16]), b"page"));
             assert!(proof.covers(b"{}") && !proof.covers(b"{ }"));
+        }
+    }
+
+    proptest! {
+        /// One header is other than it was signed: that is no proof, whatever it says.
+        #[test]
+        fn no_other_headers_prove_anything(
+            name in prop::sample::select(vec![TIME, NONCE, DIGEST, SIGNATURE]),
+            value in prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..80),
+                "[0-9a-f]{64}".prop_map(String::into_bytes),
+                "[0-9a-f]{32}".prop_map(String::into_bytes),
+                "-?[0-9]{1,20}".prop_map(String::into_bytes),
+            ],
+        ) {
+            let mut headers = headers(&key("0b"), NOW);
+            let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
+            prop_assume!(headers.insert(name, value.clone()) != Some(value));
+            let replay = &mut Replay::new(UnixMillis(0));
+            prop_assert_eq!(code(&headers, replay), Some((RefusalCode::BadSignature, false)));
         }
     }
 

@@ -217,6 +217,8 @@ pub fn containers<T: DeserializeOwned>(task: &[u8]) -> impl Iterator<Item = T> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -251,6 +253,25 @@ mod tests {
             assert!(arn(body).is_err());
         }
     }
+
+    proptest! {
+        /// Whatever stands beside it, what can be read of a task is.
+        #[test]
+        fn odd_json_costs_only_itself(
+            odd in "[\\[\\]{}\":,a-z0-9 \\\\-]{0,40}",
+            value in prop::sample::select(vec!["null", "7", "[]", "[null]", "{}", "{\"a\":[{}]}"]),
+            field in prop::sample::select(vec!["Type", "Networks", "Labels", "DockerName", "Limits"]),
+            bytes in prop::collection::vec(any::<u8>(), 0..60),
+        ) {
+            let odd = serde_json::from_str::<&RawValue>(&odd).map_or("null", RawValue::get);
+            let container = format!(r#"{{"{field}":{value},"DockerId":"app","KnownStatus":"RUNNING"}}"#);
+            let task = format!(r#"{{"Odd":{value},"Containers":[{odd},{container}]}}"#);
+            prop_assert!(running(task.as_bytes(), "own").contains("app"), "{}", task);
+            let half = &task.as_bytes()[..task.len() - 1];
+            prop_assert!(running(half, "own").is_empty() && running(&bytes, "own").is_empty());
+        }
+    }
+
     #[test]
     fn others_run_until_they_have_stopped() {
         let container = |id: &str, kind: &str, status: &str| {

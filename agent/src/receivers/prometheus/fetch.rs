@@ -199,6 +199,7 @@ mod tests {
     use std::rc::Rc;
 
     use flate2::{Compression, write::GzEncoder};
+    use proptest::prelude::*;
 
     use super::{super::memory::Memory, *};
 
@@ -228,6 +229,34 @@ mod tests {
         assert_eq!(decoded(&twice, 5, 100, 1 << 20), Ok(b"a 1\nb 2\n".to_vec()), "of two members");
         for broken in [&body[..body.len() - 1], b"", b"no gzip", &body[..20]] {
             assert_eq!(decoded(broken, 9, 1 << 20, 1 << 20), Err("encoding"));
+        }
+    }
+
+    proptest! {
+        /// A body that was cut, or of which bytes were changed: its text comes out whole and within the limit, or not at all.
+        #[test]
+        fn any_body_is_a_whole_text_or_none(
+            text in prop::collection::vec(prop_oneof![Just(b'a'), any::<u8>()], 0..3000),
+            (at, noise) in (0usize..400, prop::collection::vec(any::<u8>(), 0..4)),
+            cut in 0usize..200,
+            piece in 1usize..64,
+            limit in 0usize..4000,
+        ) {
+            let whole = gzip(&text);
+            let mut body = whole.clone();
+            body.iter_mut().skip(at).zip(&noise).for_each(|(byte, noise)| *byte = *noise);
+            body.truncate(body.len().saturating_sub(cut.saturating_sub(100)));
+            let memory = Rc::new(Memory::new(4000));
+            let mut share = memory.share();
+            let sink = Text { bytes: Vec::new(), limit, share: &mut share, refused: None };
+            let mut decoder = Decoder::Gzip(Box::new(MultiGzDecoder::new(sink)));
+            let written = body.chunks(piece).try_for_each(|piece| decoder.write(piece));
+            match written.and_then(|()| decoder.finish()) {
+                Ok(made) => prop_assert!(made == text && made.len() <= limit),
+                Err(failure) => prop_assert!(body != whole || text.len() > limit, "{}", failure),
+            }
+            drop(share);
+            prop_assert!(memory.share().resize(4000), "all of it is given back");
         }
     }
 

@@ -71,7 +71,47 @@ fn host(container: &Container) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Whatever labels and networks say: each container is a target, is counted as refused, or asks for nothing.
+        #[test]
+        fn labels_of_any_kind_make_whole_targets_or_none(
+            labels in prop::collection::vec(
+                (
+                    prop::sample::select(vec![PORT, PATH, JOB, "other"]),
+                    prop_oneof![
+                        any::<String>().prop_map(serde_json::Value::from),
+                        (0..70_000u32).prop_map(|port| port.to_string().into()),
+                        "/[ -~]{0,12}".prop_map(serde_json::Value::from),
+                        any::<bool>().prop_map(serde_json::Value::from),
+                        Just(serde_json::Value::Null),
+                    ],
+                ),
+                0..6,
+            ),
+            mode in prop::sample::select(vec!["awsvpc", "host", "bridge", ""]),
+            address in prop_oneof![Just("10.0.0.7".to_owned()), Just("fd00::7".to_owned()), any::<String>()],
+            bytes in prop::collection::vec(any::<u8>(), 0..60),
+        ) {
+            let labels: serde_json::Map<_, _> =
+                labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let asks = labels.contains_key(PORT);
+            let networks = serde_json::json!([{ "NetworkMode": mode, "IPv4Addresses": [address] }]);
+            let container = serde_json::json!({ "KnownStatus": "RUNNING", "Labels": labels, "Networks": networks });
+            let task = serde_json::json!({ "Containers": [container] }).to_string();
+            let labelled = read(task.as_bytes());
+            prop_assert_eq!(labelled.targets.len() + labelled.refused, usize::from(asks), "{}", task);
+            for target in labelled.targets {
+                prop_assert!(target.path.starts_with('/') && !target.described.job.is_empty());
+                prop_assert!(target.path.parse::<http::uri::PathAndQuery>().is_ok());
+                prop_assert!(http::HeaderValue::from_str(&target.authority).is_ok());
+            }
+            let _ = read(&bytes);
+        }
+    }
 
     #[test]
     fn running_containers_with_a_port_are_targets() {
