@@ -12,12 +12,13 @@
 //! | another compression | `encoding` | 415 | `UNIMPLEMENTED` | no |
 //! | logs, profiles | `unimplemented` | 501 | `UNIMPLEMENTED` | no |
 //! | another path, or method of a service | `not_found` | 404 | `UNIMPLEMENTED` | no |
-//! | another HTTP method | `method` | 405 | 415 | no |
+//! | another HTTP method | `method` | 405 | 415, as `content_type` | no |
 //! | one that comes too slowly | `timeout` | 408 | `DEADLINE_EXCEEDED` | over gRPC |
 //! | one too many at the same time | `busy` | 503, `Retry-After` | `UNAVAILABLE`, `RetryInfo` | yes |
 //!
-//! each counted as `refused_requests`, of kind `otlp` where it is about neither traces, metrics, logs nor profiles. Protobuf is stored as it came, without compression; JSON is made protobuf first. One
-//! request at a time is unpacked, in memory that it gives back before the next.
+//! each counted as `refused_requests`, of kind `otlp` where it is about neither traces, metrics, logs nor profiles. Protobuf
+//! is stored as it came, without compression; JSON is made protobuf first. One request at a time is unpacked, in memory that
+//! it gives back before the next.
 
 use std::{
     borrow::Cow,
