@@ -18,6 +18,7 @@ use tokio::time::sleep;
 
 use crate::{
     metadata::{Metadata, arn},
+    process::peak_bytes,
     proxy::Upstream,
     world,
 };
@@ -143,9 +144,7 @@ impl Agent {
 
     /// That it has ever had more resident than its settings allow. Nothing can be said of an agent that has ended.
     pub(crate) fn excess(&self) -> Option<String> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        let peak = 1024 * peak.split_whitespace().next()?.parse::<u64>().ok()?;
+        let peak = peak_bytes(self.process.id())?;
         let ceiling = self.settings.ceiling();
         (peak > ceiling).then(|| format!("{peak} bytes were resident; its settings allow {ceiling}"))
     }

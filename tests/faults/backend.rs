@@ -122,14 +122,16 @@ impl Backend {
         backend
     }
 
-    /// Those of a function that writes here, in this version of remote write at best, and pulls so much at once.
-    pub(crate) fn settings(&self, remote_write: &str, page_bytes: u32) -> FunctionSettings {
+    /// Those of a function that writes here, and is told nothing else.
+    pub(crate) fn settings(&self) -> FunctionSettings {
         let aws = format!("http://{}", self.address);
         FunctionSettings {
             prometheus: format!("{aws}{REMOTE_WRITE_PATH}"),
             aws,
-            remote_write: remote_write.to_owned(),
-            page_bytes,
+            remote_write: "1.0".to_owned(),
+            amp_limits: false,
+            page_bytes: 1 << 20,
+            concurrent_agents: 16,
         }
     }
 

@@ -1,15 +1,16 @@
 //! What must hold once a schedule is over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use siphon_core::wire::Count;
+use siphon_core::wire::{Count, Share};
 
 use crate::{
+    accounts::Ends,
     ledger::{imbalance, total},
     metadata::arn,
     sender::{Answer, Sent},
     stored::Stored,
-    view::{Content, Sample},
+    view::{Content, Sample, View},
     world::{Life, World},
 };
 
@@ -32,6 +33,7 @@ impl World {
         let mut sum = Sum { samples, spans: stored.spans.len(), ..Sum::default() };
         let mut problems = self.backend.disorder();
         problems.extend(stored.refused.iter().cloned());
+        problems.extend(self.function.faults());
         let mut sent_by_all = BTreeSet::new();
         for life in self.lives() {
             let sent = life.sender.sent();
@@ -41,9 +43,28 @@ impl World {
             let task = arn(life.task);
             sent_by_all.extend(may_be_taken.flat_map(|one| one.samples).map(|sample| (task.clone(), sample)));
         }
+        problems.extend(self.more_stored_than_there_is(stored));
         let strangers = stored.all_samples().filter(|sample| !sent_by_all.contains(sample));
         problems.extend(strangers.map(|sample| format!("stored, and no agent has taken it: {sample:?}")));
         (sum, problems)
+    }
+}
+
+impl World {
+    /// Tasks of which acks say that more is stored than the receiver has.
+    fn more_stored_than_there_is(&mut self, stored: &Stored) -> Vec<String> {
+        let mut told = BTreeMap::<u32, u64>::new();
+        // What is refused as a repeat may count as stored, poison too.
+        for life in self.lives().filter(|life| !life.is_poisonous) {
+            let view = life.agent.upstream.view.lock().unwrap();
+            let ends = view.acks.iter().filter(|ack| ack.is_new).map(|ack| ack.ends(Share::Metrics).stored);
+            *told.entry(life.task).or_default() += ends.sum::<u64>();
+        }
+        let more = told.into_iter().filter_map(|(task, told)| {
+            let there = stored.samples_of(&arn(task))?;
+            (told > there).then(|| format!("task {task}: {told} samples count as stored, {there} are"))
+        });
+        more.collect()
     }
 }
 
@@ -54,6 +75,7 @@ impl Life {
         let view = self.agent.upstream.view.lock().unwrap();
         problems.extend(view.problems.iter().cloned());
         problems.extend(view.acked().filter_map(|record| lost(record, &task, stored)));
+        problems.extend(view.acks.iter().flat_map(|ack| ack.problems(&task, stored)));
         let taken = sent.iter().filter(|one| one.answer == Answer::Taken);
         let missing: Vec<_> = taken.filter(|one| !stored.has(&task, one)).collect();
         let items = missing.iter().map(|one| one.samples.len() + one.spans.len()).sum::<usize>();
@@ -66,7 +88,10 @@ impl Life {
         }
         sum.evicted += items;
         match self.agent.last_ledger() {
-            Some(ledger) => problems.extend(self.check_ledger(&ledger, sent, &missing)),
+            Some(ledger) => {
+                problems.extend(check_ends(&ledger, &view));
+                problems.extend(self.check_ledger(&ledger, sent, &missing));
+            }
             None => problems.push("the agent has ended without its ledger".to_owned()),
         }
         problems
@@ -100,6 +125,19 @@ impl Life {
         }
         problems
     }
+}
+
+/// What the agent counts as the ends of what it has handed out is what acks have said, each once.
+fn check_ends(ledger: &[Count], view: &View) -> Vec<String> {
+    let acks = || view.acks.iter().filter(|ack| ack.is_new);
+    let ends = Share::ALL.into_iter().filter_map(|share| {
+        let told = acks().map(|ack| ack.ends(share)).fold(Ends::default(), Ends::plus);
+        let counted = Ends::of(share, ledger);
+        (told != counted).then(|| format!("{share:?}: acks tell of {told:?}, the ledger of {counted:?}"))
+    });
+    let twice =
+        acks().filter(|ack| !ack.is_all_new).map(|ack| format!("counts in part again: {:?}", ack.told));
+    ends.chain(twice).collect()
 }
 
 /// Whether a request has something for records of a kind.

@@ -18,8 +18,9 @@ use crate::{
     ecs::{Ecs, Lapse},
     lambda::{Death, Lambda},
     metadata::arn,
-    schedule::Schedule,
+    schedule::{Receiver, Schedule},
     seeds,
+    sender::Habit,
     stored::Stored,
     world::{World, number},
 };
@@ -39,9 +40,10 @@ fn tasks_that_ecs_throttles_or_forgets_are_scraped_in_the_end() {
 
 async fn schedule(seed: u64) -> Result<(), String> {
     let mut rng = Rng::with_seed(seed);
-    let mut schedule = Schedule::draw(seed, 0);
+    let mut schedule = Schedule::draw(seed, Receiver::Amp);
     schedule.steps.clear();
-    let habit = schedule.habits[0];
+    let habit = Habit { skew_ms: 0, ..schedule.habits[0] };
+    schedule.habits.clear();
     schedule.habits.resize(rng.usize(3..=6), habit);
     let mut world = World::new(&schedule, None).await;
     let ecs = Ecs::start(Dice::new(seed ^ 0x300, LAPSES_PERCENT, Lapse::draw)).await;

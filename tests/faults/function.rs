@@ -1,13 +1,13 @@
 //! The scraping function: its settings and clients, and the events that it gets.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use aws_config::Region;
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use siphon_core::shard::Shard;
 use siphon_local::receivers::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, SESSION_TOKEN};
-use siphon_scrape::{clients, handler::Context, settings::Config};
+use siphon_scrape::{clients, handler::Context, report::Tally, settings::Config};
 use siphon_tests::KEY;
 
 /// What a function is told.
@@ -19,8 +19,12 @@ pub(crate) struct FunctionSettings {
     pub(crate) aws: String,
     /// The best version of remote write that it may speak.
     pub(crate) remote_write: String,
+    /// Whether it keeps AMP's limits.
+    pub(crate) amp_limits: bool,
     /// The most that it pulls at once.
     pub(crate) page_bytes: u32,
+    /// As many agents does it pull at the same time.
+    pub(crate) concurrent_agents: usize,
 }
 
 /// What all environments of a function share here.
@@ -28,6 +32,8 @@ pub(crate) struct FunctionSettings {
 pub(crate) struct Function {
     pub(crate) settings: FunctionSettings,
     pub(crate) context: Arc<Context>,
+    /// What must never be in a report, and was.
+    faults: Arc<Mutex<Vec<String>>>,
 }
 
 impl Function {
@@ -36,7 +42,9 @@ impl Function {
             "SIPHON_KEY" => Some(KEY.to_owned()),
             "AWS_PROMETHEUS_ENDPOINT" => Some(settings.prometheus.clone()),
             "SIPHON_REMOTE_WRITE_VERSION" => Some(settings.remote_write.clone()),
+            "SIPHON_AMP_LIMITS" => Some(settings.amp_limits.to_string()),
             "SIPHON_PAGE_MAX_BYTES" => Some(settings.page_bytes.to_string()),
+            "SIPHON_CONCURRENT_AGENTS" => Some(settings.concurrent_agents.to_string()),
             _ => None,
         });
         let token = Some(SESSION_TOKEN.to_owned());
@@ -48,7 +56,25 @@ impl Function {
             .load()
             .await;
         let context = Arc::new(Context::new(config.unwrap(), &aws).await.unwrap());
-        Self { settings, context }
+        Self { settings, context, faults: Arc::default() }
+    }
+
+    /// Looks for what must never be in a report.
+    pub(crate) fn look_through(&self, report: &Tally) {
+        let (unbalanced, panics) = (&report.ledger_unbalanced, report.agents_failed.get("panic"));
+        if unbalanced.total() + panics > 0 {
+            self.fault(format!("a report has {unbalanced:?} and {panics} panics"));
+        }
+    }
+
+    /// Notes what is wrong with the function.
+    pub(crate) fn fault(&self, problem: String) {
+        self.faults.lock().unwrap().push(problem);
+    }
+
+    /// Everything that is wrong with it.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        self.faults.lock().unwrap().clone()
     }
 }
 

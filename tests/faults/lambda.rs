@@ -83,6 +83,7 @@ impl Lambda {
         });
         let (runtime, scraped) = run.await.unwrap();
         self.0 = runtime;
+        scraped.iter().for_each(|scraped| function.look_through(&scraped.tally));
         scraped
     }
 }

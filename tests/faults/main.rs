@@ -20,6 +20,7 @@
     reason = "a test fails by panicking; clippy.toml exempts only functions marked as tests"
 )]
 
+mod accounts;
 mod agent;
 mod backend;
 mod checks;

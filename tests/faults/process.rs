@@ -1,7 +1,7 @@
 //! An environment of the function that is a process, to be killed by the kernel: this test's own program, told to be one.
 
 use std::{
-    env,
+    env, fs,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -17,6 +17,9 @@ use crate::{
     trap::Victim,
 };
 
+/// The least memory that the template gives a function that scrapes.
+const MEMORY_BYTES: u64 = 256 << 20;
+
 /// Tells the program what to do.
 const INVOCATION: &str = "SIPHON_FAULT_INVOCATION";
 
@@ -31,10 +34,9 @@ struct Invocation {
 pub(crate) async fn invoke(function: &Function, shards: &[Shard], left: Duration, victim: Victim) {
     let invocation = Invocation { settings: function.settings.clone(), shards: shards.to_vec(), left };
     let mut child = Command::new(env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "process::an_invocation"])
+        .args(["--ignored", "--exact", "--nocapture", "process::an_invocation"])
         .env(INVOCATION, serde_json::to_string(&invocation).unwrap())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let ended = async {
@@ -47,9 +49,22 @@ pub(crate) async fn invoke(function: &Function, shards: &[Shard], left: Duration
         () = ended => {}
         () = snapped(Some(killed)) => {}
     }
+    if let Some(peak) = peak_bytes(child.id()).filter(|peak| *peak > MEMORY_BYTES) {
+        function.fault(format!("{peak} bytes of an invocation were resident"));
+    }
     let _ = child.kill(); // it may have ended
-    child.wait().unwrap();
+    let status = child.wait().unwrap();
     drop(dead);
+    if status.code().is_some_and(|code| code != 0) {
+        function.fault(format!("an invocation that is a process ended with {status}; see what it printed"));
+    }
+}
+
+/// The most that a process has had resident; `None` of one that has ended.
+pub(crate) fn peak_bytes(id: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(1024 * peak.split_whitespace().next()?.parse::<u64>().ok()?)
 }
 
 #[test]
@@ -59,6 +74,8 @@ fn an_invocation() {
     let Invocation { settings, shards, left } = serde_json::from_str(&text).unwrap();
     new_runtime().block_on(async {
         let function = Function::new(settings).await;
-        scrape(event(&shards), &function.context, left).await;
+        let scraped = scrape(event(&shards), &function.context, left).await;
+        function.look_through(&scraped.tally);
+        assert_eq!(function.faults(), [""; 0]);
     });
 }

@@ -20,10 +20,35 @@ pub(crate) struct Schedule {
     pub(crate) trouble_percent: u32,
     /// The best version of remote write that the function may speak. No receiver here knows 2.0.
     pub(crate) remote_write: &'static str,
+    /// The function keeps AMP's limits, and knows how AMP refuses.
+    pub(crate) amp_limits: bool,
     /// The most that the function pulls at once.
     pub(crate) page_bytes: u32,
+    /// Tasks in one message, and how many of them the function pulls at the same time.
+    pub(crate) shard_tasks: usize,
+    pub(crate) concurrent_agents: usize,
     /// Each with the milliseconds of peace after it.
     pub(crate) steps: Vec<(Step, u64)>,
+}
+
+/// Who takes the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Receiver {
+    /// Stores the good samples of a request that it refuses.
+    Amp,
+    /// Rolls such a request back.
+    Prometheus,
+}
+
+impl Receiver {
+    /// Applications' clocks may be off by less than what it refuses, or takes out of order: by so much behind, and a sixth
+    /// of it ahead.
+    const fn most_skew_ms(self) -> i64 {
+        match self {
+            Self::Amp => 40 * 60 * 1000,
+            Self::Prometheus => 20 * 60 * 1000,
+        }
+    }
 }
 
 /// What happens next.
@@ -64,12 +89,21 @@ pub(crate) struct Scrape {
 }
 
 impl Schedule {
-    /// That of `seed`. Applications' clocks are behind by `most_skew_ms` at most, and ahead by a sixth of it.
-    pub(crate) fn draw(seed: u64, most_skew_ms: i64) -> Self {
+    /// That of `seed`, against such a receiver.
+    pub(crate) fn draw(seed: u64, receiver: Receiver) -> Self {
         let mut rng = Rng::with_seed(seed);
         let rng = &mut rng;
-        let tasks = rng.usize(1..=3);
-        let habits = (0..tasks).map(|_| habit(rng, most_skew_ms)).collect();
+        let is_crowded = rng.u32(..12) == 0;
+        let tasks = if is_crowded { rng.usize(4..=20) } else { rng.usize(1..=3) };
+        let amp_limits = receiver == Receiver::Amp && rng.bool();
+        let mut habits: Vec<_> = (0..tasks).map(|_| habit(rng, receiver)).collect();
+        for habit in &mut habits {
+            habit.is_odd &= amp_limits;
+            // So many are enough to do with little each.
+            if is_crowded {
+                (habit.gauges, habit.pause) = (habit.gauges.min(4), 5 * habit.pause);
+            }
+        }
         let steps = rng.usize(8..=16);
         Self {
             seed,
@@ -78,7 +112,10 @@ impl Schedule {
             broken_percent: [0, 10, 30][rng.usize(..3)],
             trouble_percent: [0, 10, 40][rng.usize(..3)],
             remote_write: ["1.0", "1.0", "1.0", "2.0"][rng.usize(..4)],
+            amp_limits,
             page_bytes: [64 << 10, 1 << 20][rng.usize(..2)],
+            shard_tasks: [1, 2, 25][rng.usize(..3)],
+            concurrent_agents: [1, 3, 16][rng.usize(..3)],
             steps: (0..steps).map(|_| (step(rng, tasks), rng.u64(0..200))).collect(),
         }
     }
@@ -91,7 +128,8 @@ fn agents(rng: &mut Rng) -> Settings {
     Settings { spool_bytes, is_on_disk, grace: Duration::from_secs(30) }
 }
 
-fn habit(rng: &mut Rng, most_skew_ms: i64) -> Habit {
+fn habit(rng: &mut Rng, receiver: Receiver) -> Habit {
+    let most_skew_ms = receiver.most_skew_ms();
     // A few fill pages and requests; most have little to say, often.
     let (gauges, pause_ms) = if rng.u32(..8) == 0 {
         (rng.u32(200..=400), rng.u64(15..40))
@@ -104,6 +142,7 @@ fn habit(rng: &mut Rng, most_skew_ms: i64) -> Habit {
         spans: rng.u32(0..=4),
         skew_ms: if rng.u32(..4) == 0 { rng.i64(-most_skew_ms..=most_skew_ms / 6) } else { 0 },
         is_poisonous: rng.u32(..5) == 0,
+        is_odd: rng.u32(..3) == 0,
     }
 }
 
@@ -139,13 +178,17 @@ fn scrape(rng: &mut Rng) -> Scrape {
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, agents, habits, broken_percent, trouble_percent, remote_write, page_bytes, steps } =
-            self;
+        let Self { seed, agents, habits, broken_percent, trouble_percent, steps, .. } = self;
+        let Self { remote_write, amp_limits, page_bytes, shard_tasks, concurrent_agents, .. } = self;
         writeln!(
             f,
             "seed {seed}: {broken_percent} % of exchanges broken, {trouble_percent} % of writes in trouble"
         )?;
-        writeln!(f, "  {agents:?}, remote write {remote_write}, pages of {page_bytes} bytes")?;
+        writeln!(f, "  {agents:?}, remote write {remote_write}, AMP's limits: {amp_limits}")?;
+        writeln!(
+            f,
+            "  pages of {page_bytes} bytes, shards of {shard_tasks}, {concurrent_agents} agents at the same time"
+        )?;
         habits.iter().enumerate().try_for_each(|(n, habit)| writeln!(f, "  task {n}: {habit:?}"))?;
         steps
             .iter()

@@ -22,6 +22,9 @@ use crate::{
     view::{Sample, hex},
 };
 
+/// What is further off any clock, AMP does not take: neither an hour old nor ten minutes ahead.
+pub(crate) const ODD_MS: i64 = 2 * 60 * 60 * 1000;
+
 /// How an application sends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Habit {
@@ -35,6 +38,9 @@ pub(crate) struct Habit {
     pub(crate) skew_ms: i64,
     /// Each export of metrics has a sample that receivers refuse beside the good ones.
     pub(crate) is_poisonous: bool,
+    /// Each export of metrics has what AMP does not take beside the good ones: a sample that is too old, one that is ahead of
+    /// all clocks, and, with a good one, a label that is too long.
+    pub(crate) is_odd: bool,
 }
 
 /// What the agent said to an export.
@@ -170,7 +176,11 @@ impl Application {
         };
         let samples = gauges.iter().chain([&counter]).map(sample).collect();
         let keyed = |(key, value): &(String, f64)| point("key", key, self.latest, *value);
-        let gauge = MetricData::Gauge(Gauge { points: gauges.iter().map(keyed).collect() });
+        let mut points: Vec<_> = gauges.iter().map(keyed).collect();
+        if self.habit.is_odd {
+            points[0].attributes.push(attribute("long", &"x".repeat(3000)));
+        }
+        let gauge = MetricData::Gauge(Gauge { points });
         let sum = MetricData::Sum(Sum {
             points: vec![keyed(&counter)],
             temporality: Temporality::Cumulative.into(),
@@ -181,6 +191,10 @@ impl Application {
             // Always of the same time, each with another value: receivers take the first.
             let points = vec![point("poison", &self.id, self.begun, f64::from(self.exports))];
             metrics.push(metric("faults_poison", MetricData::Gauge(Gauge { points })));
+        }
+        if self.habit.is_odd {
+            let points = [-ODD_MS, ODD_MS].map(|off| point("odd", &self.id, now() + off, 1.0));
+            metrics.push(metric("faults_odd", MetricData::Gauge(Gauge { points: points.into() })));
         }
         let scope_metrics = vec![ScopeMetrics { scope: None, metrics }];
         let resource_metrics = vec![ResourceMetrics { resource: None, scope_metrics }];
@@ -230,12 +244,15 @@ fn metric(name: &str, data: MetricData) -> Metric {
     Metric { name: name.to_owned(), data: Some(data), ..Metric::default() }
 }
 
-fn point(attribute: &str, key: &str, at: i64, value: f64) -> NumberPoint {
-    let text = Some(AnyValue { value: Some(Value::String(key.to_owned())) });
+fn attribute(key: &str, text: &str) -> KeyValue {
+    KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(Value::String(text.to_owned())) }) }
+}
+
+fn point(key: &str, text: &str, at: i64, value: f64) -> NumberPoint {
     NumberPoint {
         time_unix_nano: u64::try_from(at).unwrap() * 1_000_000,
         value: Some(NumberValue::Double(value)),
-        attributes: vec![KeyValue { key: attribute.to_owned(), value: text }],
+        attributes: vec![attribute(key, text)],
         ..NumberPoint::default()
     }
 }

@@ -69,6 +69,7 @@ impl Stop {
             spans: rng.u32(0..=2),
             skew_ms: 0,
             is_poisonous: false,
+            is_odd: false,
         };
         Self { habit, life: Duration::from_millis(rng.u64(20..100)), delay, timeout }
     }
@@ -137,7 +138,7 @@ async fn batch(seed: u64) -> (Account, Vec<String>) {
     let backend = Backend::start(None, calm(), calm(), Arc::new(Trap::default())).await;
     let ground = Ground {
         metadata: Metadata::start().await,
-        function: Function::new(backend.settings("1.0", 1 << 20)).await,
+        function: Function::new(backend.settings()).await,
         logs: Scratch::new(),
     };
     let stops: Vec<_> = (0..BATCH).map(|_| Stop::draw(&mut rng)).collect();
@@ -145,6 +146,7 @@ async fn batch(seed: u64) -> (Account, Vec<String>) {
         stream::iter(stops).map(|stop| ground.stop(stop)).buffer_unordered(AT_ONCE).collect().await;
     let stored = Stored::strict(backend.receivers());
     let (mut account, mut problems) = (Account::default(), stored.refused.clone());
+    problems.extend(ground.function.faults());
     for one in ended {
         one.judge(&stored, &mut account).into_iter().for_each(|problem| {
             problems.push(format!("seed {seed}, {:?}: {problem}", one.stop));

@@ -21,8 +21,12 @@ pub(crate) struct Stored {
     pub(crate) samples: BTreeMap<(String, String), BTreeMap<i64, u64>>,
     /// Ids of segments.
     pub(crate) spans: BTreeSet<String>,
-    /// Times of readings, by task.
-    readings: BTreeMap<String, BTreeSet<i64>>,
+    /// Samples of readings, by task and time.
+    readings: BTreeMap<String, BTreeMap<i64, u64>>,
+    /// Series by task, and the samples in them.
+    all: BTreeMap<String, (u64, u64)>,
+    /// Markers are among all samples.
+    has_markers: bool,
     /// What strict receivers have refused, though it was good.
     pub(crate) refused: Vec<String>,
 }
@@ -30,7 +34,7 @@ pub(crate) struct Stored {
 impl Stored {
     /// What is with the strict receivers.
     pub(crate) fn strict(receivers: &Receivers) -> Self {
-        let mut stored = Self::traces(receivers);
+        let mut stored = Self { has_markers: true, ..Self::traces(receivers) };
         for series in receivers.series() {
             stored.add(|label| series.labels.get(label).cloned(), series.points.into_iter());
         }
@@ -62,12 +66,16 @@ impl Stored {
 
     /// Adds the points of a series of applications or of readings.
     fn add(&mut self, label: impl Fn(&str) -> Option<String>, points: impl Iterator<Item = (i64, u64)>) {
-        let points = points.filter(|(_, bits)| *bits != STALE.to_bits());
         let task = label("aws_ecs_task_arn").unwrap_or_default();
+        let points: Vec<_> = points.collect();
+        let (series, samples) = self.all.entry(task.clone()).or_default();
+        (*series, *samples) = (*series + 1, *samples + points.len() as u64);
+        let points = points.into_iter().filter(|(_, bits)| *bits != STALE.to_bits());
         if let Some(key) = label("key") {
             self.samples.entry((task, key)).or_default().extend(points);
         } else if label("__name__").is_some_and(|name| name.starts_with("ecs_task_")) {
-            self.readings.entry(task).or_default().extend(points.map(|(at, _)| at));
+            let readings = self.readings.entry(task).or_default();
+            points.for_each(|(at, _)| *readings.entry(at).or_default() += 1);
         }
     }
 
@@ -90,7 +98,22 @@ impl Stored {
     }
 
     pub(crate) fn has_reading(&self, task: &str, at: i64) -> bool {
-        self.readings.get(task).is_some_and(|times| times.contains(&at))
+        self.samples_of_reading(task, at) > 0
+    }
+
+    /// How many samples one reading of `task` became.
+    pub(crate) fn samples_of_reading(&self, task: &str, at: i64) -> u64 {
+        self.readings.get(task).and_then(|times| times.get(&at)).copied().unwrap_or(0)
+    }
+
+    /// How many series there are of `task`.
+    pub(crate) fn series_of(&self, task: &str) -> u64 {
+        self.all.get(task).map_or(0, |(series, _)| *series)
+    }
+
+    /// How many samples there are of `task`, with markers; `None` where the receiver does not show those.
+    pub(crate) fn samples_of(&self, task: &str) -> Option<u64> {
+        self.has_markers.then(|| self.all.get(task).map_or(0, |(_, samples)| *samples))
     }
 }
 

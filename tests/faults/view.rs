@@ -1,14 +1,14 @@
 //! What goes between one agent and its scrapers, as the proxy sees it: which records were handed out, which acknowledged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use prost::Message as _;
 use siphon_core::{
     otlp::{KeyValue, Metric, MetricData, MetricsRequest, NumberPoint, NumberValue, TraceRequest, Value},
-    wire::{self, ACK_PATH, Ack, Count, Cursors, Kind, PULL_PATH, Page, Share},
+    wire::{self, ACK_PATH, Ack, Count, Cursor, Cursors, Kind, LeaseId, PULL_PATH, Page, PullRequest, Share},
 };
 
-use crate::{http::Message, ledger};
+use crate::{http::Message, ledger, sender::ODD_MS};
 
 /// What one record must become in the receivers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,42 @@ pub(crate) struct Content {
     pub(crate) spans: Vec<String>,
     /// When a reading arrived.
     pub(crate) reading: Option<i64>,
+    /// What it must count as, but for a reading.
+    pub(crate) due: Due,
+}
+
+/// The samples that the points of one record become. There is no resource that would be told of beside them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// All of them.
+    pub(crate) samples: u64,
+    /// Those of them that are too old for any receiver, and ahead of any clock.
+    pub(crate) expired: u64,
+    pub(crate) ahead: u64,
+}
+
+/// An ack that the agent has taken.
+#[derive(Debug)]
+pub(crate) struct Acked {
+    /// Of the records that it acknowledges.
+    pub(crate) contents: Vec<Content>,
+    /// No ack before it has acknowledged them all, or any.
+    pub(crate) is_new: bool,
+    pub(crate) is_all_new: bool,
+    /// How many counters the page had.
+    pub(crate) counters: u64,
+    /// The agent said that it is stopping.
+    pub(crate) is_stopping: bool,
+    /// What became of the records.
+    pub(crate) told: Vec<Count>,
+}
+
+/// The latest page of a puller.
+#[derive(Debug, Default)]
+struct Handed {
+    records: BTreeSet<(usize, u64)>,
+    counters: u64,
+    is_stopping: bool,
 }
 
 /// A record that was handed out.
@@ -47,12 +83,14 @@ pub(crate) struct View {
     records: BTreeMap<(usize, u64), Record>,
     /// How many pages were handed out.
     pages: u64,
-    /// What the latest page counted.
-    pub(crate) counts: Vec<Count>,
     /// At some time, all that the agent had was acknowledged.
     pub(crate) was_empty: bool,
     /// Cursors behind the latest page, if it left nothing behind.
     ends: Option<Cursors>,
+    handed: HashMap<LeaseId, Handed>,
+    /// What any ack has named.
+    named: BTreeSet<(usize, u64)>,
+    pub(crate) acks: Vec<Acked>,
     /// What is wrong with what was seen.
     pub(crate) problems: Vec<String>,
 }
@@ -62,7 +100,10 @@ impl View {
     pub(crate) fn note(&mut self, request: &Message, answer: &Message) {
         match (request.path(), answer.status()) {
             (PULL_PATH, 200) => match Page::decode(answer.body.clone()) {
-                Ok(page) => self.page(page),
+                Ok(page) => {
+                    let pull: PullRequest = serde_json::from_slice(&request.body).unwrap();
+                    self.page(pull.lease, page);
+                }
                 Err(error) => self.problems.push(format!("a page can't be read: {error}")),
             },
             (ACK_PATH, 204) => match serde_json::from_slice::<Ack>(&request.body) {
@@ -73,14 +114,18 @@ impl View {
         }
     }
 
-    fn page(&mut self, page: Page) {
+    fn page(&mut self, puller: LeaseId, page: Page) {
         let head = |share: Share| page.head.share(share);
         let is_last = Share::ALL.into_iter().all(|share| head(share).remaining_records == 0);
-        self.ends = is_last
-            .then(|| Cursors { metrics: head(Share::Metrics).cursor, traces: head(Share::Traces).cursor });
+        // Of a share without records nothing is acknowledged.
+        let end = |share| page.share(share).next().map_or(Cursor(0), |_| head(share).cursor);
+        self.ends = is_last.then(|| Cursors { metrics: end(Share::Metrics), traces: end(Share::Traces) });
         self.was_empty |= is_last && page.records.is_empty();
         self.problems.extend(ledger::imbalance(&page.head.counts));
-        self.counts = page.head.counts;
+        let records = page.records.iter().map(|record| (place(record.kind.share()), record.sequence));
+        let counters = page.head.counts.len() as u64;
+        let handed = Handed { records: records.collect(), counters, is_stopping: page.head.stopping };
+        self.handed.insert(puller, handed);
         self.pages += 1;
         for record in &page.records {
             let (key, content) = ((place(record.kind.share()), record.sequence), content(record));
@@ -100,6 +145,24 @@ impl View {
                 .for_each(|(_, record)| record.is_acked = true);
         }
         self.was_empty |= self.ends == Some(ack.delivered);
+        let acked = self.acked_by(ack);
+        self.acks.extend(acked);
+    }
+
+    /// `None` if the puller was handed out nothing.
+    fn acked_by(&mut self, ack: &Ack) -> Option<Acked> {
+        let handed = self.handed.get(&ack.lease)?;
+        let is_delivered = |(share, sequence): &(usize, u64)| {
+            let cursors = [ack.delivered.metrics, ack.delivered.traces];
+            *sequence < cursors[*share].0
+        };
+        let named: BTreeSet<_> = handed.records.iter().copied().filter(is_delivered).collect();
+        let contents = named.iter().map(|key| self.records[key].content.clone()).collect();
+        let is_all_new = named.is_disjoint(&self.named);
+        let is_new = !named.is_subset(&self.named);
+        self.named.extend(&named);
+        let Handed { counters, is_stopping, .. } = *handed;
+        Some(Acked { contents, is_new, is_all_new, counters, is_stopping, told: ack.exported.clone() })
     }
 
     /// What the agent was told to forget.
@@ -119,21 +182,37 @@ fn content(record: &wire::Record) -> Content {
     let mut content = Content::default();
     match record.kind {
         Kind::Ecs => content.reading = Some(record.arrived.0),
-        Kind::OtlpMetrics => content.samples = samples(&record.payload),
+        Kind::OtlpMetrics => {
+            let points = points(&record.payload);
+            content.samples = points.iter().filter_map(sample).collect();
+            content.due = Due::of(&points, record.arrived.0);
+        }
         Kind::OtlpTraces => content.spans = spans(&record.payload),
         _ => {}
     }
     content
 }
 
-fn samples(payload: &[u8]) -> Vec<Sample> {
-    let request = MetricsRequest::decode(payload).unwrap_or_default();
-    let scopes = request.resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
-    let metrics = scopes.flat_map(|scope| scope.metrics);
-    metrics.flat_map(points).filter_map(|point| sample(&point)).collect()
+impl Due {
+    /// Of points that arrived at some time.
+    fn of(points: &[NumberPoint], arrived: i64) -> Self {
+        let count =
+            |is_so: &dyn Fn(i64) -> bool| points.iter().map(millis).filter(|at| is_so(*at)).count() as u64;
+        Self {
+            samples: count(&|_| true),
+            expired: count(&|at| at < arrived - ODD_MS / 2),
+            ahead: count(&|at| at > arrived + ODD_MS / 2),
+        }
+    }
 }
 
-fn points(metric: Metric) -> Vec<NumberPoint> {
+fn points(payload: &[u8]) -> Vec<NumberPoint> {
+    let request = MetricsRequest::decode(payload).unwrap_or_default();
+    let scopes = request.resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
+    scopes.flat_map(|scope| scope.metrics).flat_map(points_of).collect()
+}
+
+fn points_of(metric: Metric) -> Vec<NumberPoint> {
     match metric.data {
         Some(MetricData::Gauge(gauge)) => gauge.points,
         Some(MetricData::Sum(sum)) => sum.points,
@@ -146,8 +225,11 @@ fn sample(point: &NumberPoint) -> Option<Sample> {
     let Some(NumberValue::Double(value)) = point.value else { return None };
     let is_key = |attribute: &&KeyValue| attribute.key == "key";
     let Some(Value::String(key)) = point.attributes.iter().find(is_key)?.value() else { return None };
-    let at = i64::try_from(point.time_unix_nano / 1_000_000).ok()?;
-    Some(Sample { key: key.clone(), at, bits: value.to_bits() })
+    Some(Sample { key: key.clone(), at: millis(point), bits: value.to_bits() })
+}
+
+fn millis(point: &NumberPoint) -> i64 {
+    i64::try_from(point.time_unix_nano / 1_000_000).unwrap_or(i64::MAX)
 }
 
 fn spans(payload: &[u8]) -> Vec<String> {

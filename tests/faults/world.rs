@@ -18,7 +18,7 @@ use crate::{
     agent::Agent,
     backend::{Backend, Trouble},
     dice::Dice,
-    function::Function,
+    function::{Function, FunctionSettings},
     metadata::{Metadata, arn},
     proxy::{Break, Proxy},
     schedule::Schedule,
@@ -85,7 +85,14 @@ impl World {
         let trap = Arc::new(Trap::default());
         let dice = |n| Dice::new(schedule.seed ^ n, schedule.trouble_percent, Trouble::draw);
         let backend = Backend::start(prometheus, dice(0x100), dice(0x200), Arc::clone(&trap)).await;
-        let function = Function::new(backend.settings(schedule.remote_write, schedule.page_bytes)).await;
+        let function = Function::new(FunctionSettings {
+            remote_write: schedule.remote_write.to_owned(),
+            amp_limits: schedule.amp_limits,
+            page_bytes: schedule.page_bytes,
+            concurrent_agents: schedule.concurrent_agents,
+            ..backend.settings()
+        })
+        .await;
         let mut world = Self {
             schedule: schedule.clone(),
             places: Vec::new(),
@@ -155,7 +162,7 @@ impl World {
         self.places.iter().map(task).collect()
     }
 
-    /// Lists the tasks that are there now, each in a message of its own.
+    /// Lists the tasks that are there now.
     pub(crate) fn list(&mut self) {
         let target = |place: &Place| {
             let address = place.proxy.address;
@@ -165,11 +172,11 @@ impl World {
         self.listings.push(self.places.iter().map(target).collect());
     }
 
-    /// The messages of the listing so many before the latest.
+    /// The messages of the listing so many before the latest, each a shard.
     pub(crate) fn messages(&self, before: usize) -> Vec<Shard> {
         let listing = &self.listings[(self.listings.len() - 1).saturating_sub(before)];
-        let shard = |target: &Target| Shard { listed_at: UnixMillis(now()), targets: vec![target.clone()] };
-        listing.iter().map(shard).collect()
+        let shard = |targets: &[Target]| Shard { listed_at: UnixMillis(now()), targets: targets.to_vec() };
+        listing.chunks(self.schedule.shard_tasks).map(shard).collect()
     }
 
     pub(crate) fn lives(&mut self) -> impl Iterator<Item = &mut Life> {
