@@ -26,7 +26,8 @@ use crate::{
 pub(crate) const LEAST_ROUND: Duration = Duration::from_millis(250);
 
 /// In a last drain no receiver is tried for longer before what the other one has is acknowledged: the agent's grace is
-/// 25 s unless told otherwise, and takes in a pause and a page that came before its last records.
+/// 25 s unless told otherwise, and takes in a pause and a page that came before its last records. Doubles each time that
+/// it was not enough.
 const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How draining one agent went.
@@ -128,6 +129,12 @@ impl<'a> Session<'a> {
         let Self { puller, .. } = Self::new(target, agents).await?;
         let puller = Puller { keep_lease: true, patience: LAST_PATIENCE, ..puller };
         Ok(Self { puller, ends: Ends::foreseen() })
+    }
+
+    /// A receiver was given up. It may not have been hanging: telling many bad samples from good ones takes a while, and
+    /// is begun anew each time.
+    pub(crate) fn wait_longer(&mut self) {
+        self.puller.patience = self.puller.patience.saturating_mul(2);
     }
 }
 

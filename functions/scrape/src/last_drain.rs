@@ -48,6 +48,9 @@ pub async fn drain_last(
         loop {
             let part = end.within_next(ROUND);
             let (drained, pulled) = attempt(&mut session, config, receivers, part).await;
+            if drained.tally.writes_failed.total() > 0 {
+                session.wait_longer();
+            }
             let next = progress.after(&drained, pulled.as_ref().err());
             total.merge(drained);
             match (next, pulled) {

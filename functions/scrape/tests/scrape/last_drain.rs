@@ -87,6 +87,19 @@ async fn metrics_that_hang_hold_traces_back_for_seconds_only() {
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
 }
 
+/// Such as one that many bad samples are being told from good ones for: each attempt begins anew.
+#[tokio::test]
+async fn a_receiver_that_needs_longer_than_a_page_waits_has_twice_the_time_the_next_time() {
+    let world = World::new().await;
+    let change = stopping(&world);
+    world.prometheus.edit(|state| state.slowest = Duration::from_secs(30)); // 6.5 s for the first request
+    world.agent.readings(1, 20);
+    tokio::select! {
+        _ = world.scrape_last(&change, Duration::from_secs(60)) => panic!("the agent has not ended"),
+        () = until_acked(&world, (1, 0)) => {}
+    }
+}
+
 #[tokio::test]
 async fn what_the_application_said_before_its_agent_knew_of_the_end_is_ended_too() {
     let world = World::new().await;
