@@ -10,7 +10,10 @@ use std::{
 
 use bytes::BytesMut;
 use fastrand::Rng;
-use siphon_core::remote_write::{MAX_BODY_BYTES, v1::decode};
+use siphon_core::{
+    remote_write::{MAX_BODY_BYTES, v1::decode},
+    wire::DEFAULT_PORT,
+};
 use siphon_local::receivers::{REMOTE_WRITE_PATH, Receivers};
 use tokio::{
     io::AsyncWriteExt as _,
@@ -132,6 +135,7 @@ impl Backend {
             amp_limits: false,
             page_bytes: 1 << 20,
             concurrent_agents: 16,
+            agent_port: DEFAULT_PORT,
         }
     }
 

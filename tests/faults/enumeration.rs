@@ -16,6 +16,7 @@ use siphon_local::receivers::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
 use crate::{
     dice::Dice,
     ecs::{Ecs, Lapse},
+    function::shards,
     lambda::{Death, Lambda},
     metadata::arn,
     schedule::{Receiver, Schedule},
@@ -55,9 +56,9 @@ async fn schedule(seed: u64) -> Result<(), String> {
         }
         ecs.set_tasks(world.tasks());
         let _ = handle(&function).await; // whatever it has found is in the queue
-        let mut shards = ecs.receive();
-        rng.shuffle(&mut shards);
-        lambda.invoke(&world.function, &shards, LEFT, Death::Never).await;
+        let mut found = ecs.receive();
+        rng.shuffle(&mut found);
+        lambda.invoke(&world.function, shards(&found), LEFT, Death::Never).await;
     }
     ecs.calm();
     let report = handle(&function).await.map_err(|error| format!("{schedule}{error} in the calm"))?;

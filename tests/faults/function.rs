@@ -1,13 +1,24 @@
 //! The scraping function: its settings and clients, and the events that it gets.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use aws_config::Region;
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
-use siphon_core::shard::Shard;
+use serde_json::{Value, json};
+use siphon_core::shard::{Shard, Target};
 use siphon_local::receivers::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, SESSION_TOKEN};
-use siphon_scrape::{clients, handler::Context, report::Tally, settings::Config};
+use siphon_scrape::{
+    clients,
+    event::Event,
+    handler::{Context, Scraped, scrape, scrape_last},
+    report::Tally,
+    settings::Config,
+    task_event::DETAIL_TYPE,
+};
 use siphon_tests::KEY;
 
 /// What a function is told.
@@ -25,6 +36,8 @@ pub(crate) struct FunctionSettings {
     pub(crate) page_bytes: u32,
     /// As many agents does it pull at the same time.
     pub(crate) concurrent_agents: usize,
+    /// Where agents listen that events tell of.
+    pub(crate) agent_port: u16,
 }
 
 /// What all environments of a function share here.
@@ -45,6 +58,7 @@ impl Function {
             "SIPHON_AMP_LIMITS" => Some(settings.amp_limits.to_string()),
             "SIPHON_PAGE_MAX_BYTES" => Some(settings.page_bytes.to_string()),
             "SIPHON_CONCURRENT_AGENTS" => Some(settings.concurrent_agents.to_string()),
+            "SIPHON_AGENT_PORT" => Some(settings.agent_port.to_string()),
             _ => None,
         });
         let token = Some(SESSION_TOKEN.to_owned());
@@ -78,8 +92,29 @@ impl Function {
     }
 }
 
+/// What the function does by an event, without its report.
+pub(crate) async fn handle(event: Value, context: &Context, left: Duration) -> Scraped {
+    match Event::read(event).unwrap() {
+        Event::Shards(event) => scrape(event, context, left).await,
+        Event::Task(change) => scrape_last(&change, context, left).await,
+    }
+}
+
+/// A task is told to stop.
+pub(crate) fn stop(target: &Target) -> Value {
+    let interfaces = json!([{ "privateIpv4Address": target.address.to_string() }]);
+    let agent = json!({ "name": "siphon-agent", "lastStatus": "RUNNING", "networkInterfaces": interfaces });
+    json!({
+        "detail-type": DETAIL_TYPE,
+        "detail": {
+            "taskArn": target.task_arn, "desiredStatus": "STOPPED", "lastStatus": "DEACTIVATING",
+            "containers": [agent],
+        },
+    })
+}
+
 /// One message for each shard.
-pub(crate) fn event(shards: &[Shard]) -> SqsEvent {
+pub(crate) fn shards(shards: &[Shard]) -> Value {
     let mut event = SqsEvent::default();
     for (n, shard) in shards.iter().enumerate() {
         let mut message = SqsMessage::default();
@@ -87,5 +122,5 @@ pub(crate) fn event(shards: &[Shard]) -> SqsEvent {
         message.body = Some(serde_json::to_string(shard).unwrap());
         event.records.push(message);
     }
-    event
+    serde_json::to_value(event).unwrap()
 }

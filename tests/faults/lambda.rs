@@ -9,15 +9,15 @@ use std::{
     time::Duration,
 };
 
-use siphon_core::shard::Shard;
-use siphon_scrape::handler::{Scraped, scrape};
+use serde_json::Value;
+use siphon_scrape::handler::Scraped;
 use tokio::{
     runtime::{self, Runtime},
     task::spawn_blocking,
 };
 
 use crate::{
-    function::{Function, event},
+    function::{Function, handle},
     process,
     trap::{Point, Trap, Victim},
 };
@@ -53,7 +53,7 @@ impl Lambda {
     pub(crate) async fn invoke(
         &mut self,
         function: &Function,
-        shards: &[Shard],
+        event: Value,
         left: Duration,
         death: Death,
     ) -> Option<Scraped> {
@@ -62,11 +62,11 @@ impl Lambda {
             Death::Trapped(victim) => (Some(victim), u32::MAX),
             Death::AfterPolls(polls) => (None, polls),
             Death::OfProcess(victim) => {
-                process::invoke(function, shards, left, victim).await;
+                process::invoke(function, event, left, victim).await;
                 return None;
             }
         };
-        let (event, context, warm) = (event(shards), Arc::clone(&function.context), self.0.take());
+        let (context, warm) = (Arc::clone(&function.context), self.0.take());
         let run = spawn_blocking(move || {
             let runtime = warm.unwrap_or_else(new_runtime);
             let (killed, dead) = victim.map(|Victim { killed, dead }| (killed, dead)).unzip();
@@ -74,7 +74,7 @@ impl Lambda {
                 tokio::select! {
                     biased;
                     () = snapped(killed) => None,
-                    scraped = at_most(polls, scrape(event, &context, left)) => scraped,
+                    scraped = at_most(polls, handle(event, &context, left)) => scraped,
                 }
             });
             let runtime = scraped.is_some().then_some(runtime); // else it ends here, before it counts as dead

@@ -7,12 +7,11 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use siphon_core::shard::Shard;
-use siphon_scrape::handler::scrape;
+use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::{
-    function::{Function, FunctionSettings, event},
+    function::{Function, FunctionSettings, handle},
     lambda::{new_runtime, snapped},
     trap::Victim,
 };
@@ -26,13 +25,13 @@ const INVOCATION: &str = "SIPHON_FAULT_INVOCATION";
 #[derive(Serialize, Deserialize)]
 struct Invocation {
     settings: FunctionSettings,
-    shards: Vec<Shard>,
+    event: Value,
     left: Duration,
 }
 
 /// Runs one invocation in a process, until it ends or is killed.
-pub(crate) async fn invoke(function: &Function, shards: &[Shard], left: Duration, victim: Victim) {
-    let invocation = Invocation { settings: function.settings.clone(), shards: shards.to_vec(), left };
+pub(crate) async fn invoke(function: &Function, event: Value, left: Duration, victim: Victim) {
+    let invocation = Invocation { settings: function.settings.clone(), event, left };
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--ignored", "--exact", "--nocapture", "process::an_invocation"])
         .env(INVOCATION, serde_json::to_string(&invocation).unwrap())
@@ -71,10 +70,10 @@ pub(crate) fn peak_bytes(id: u32) -> Option<u64> {
 #[ignore = "no test but a process that the others start, and kill"]
 fn an_invocation() {
     let Ok(text) = env::var(INVOCATION) else { return };
-    let Invocation { settings, shards, left } = serde_json::from_str(&text).unwrap();
+    let Invocation { settings, event, left } = serde_json::from_str(&text).unwrap();
     new_runtime().block_on(async {
         let function = Function::new(settings).await;
-        let scraped = scrape(event(&shards), &function.context, left).await;
+        let scraped = handle(event, &function.context, left).await;
         function.look_through(&scraped.tally);
         assert_eq!(function.faults(), [""; 0]);
     });

@@ -23,6 +23,7 @@ use siphon_tests::KEY;
 use tokio::{
     io::AsyncWriteExt as _,
     net::{TcpListener, TcpStream},
+    task::JoinHandle,
     time::sleep,
 };
 
@@ -73,14 +74,14 @@ pub(crate) struct Upstream {
     pub(crate) view: Mutex<View>,
 }
 
-/// An address that scrapers are sent to.
+/// An address that scrapers are sent to. Without an agent behind it, it refuses connections.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
+    listening: Option<JoinHandle<()>>,
 }
 
 struct Shared {
-    upstream: Mutex<Option<Arc<Upstream>>>,
     dice: Dice<Break>,
     trap: Arc<Trap>,
     is_cut: AtomicBool,
@@ -89,30 +90,32 @@ struct Shared {
 }
 
 impl Proxy {
-    /// Listens at a port of its own, on `address`.
-    pub(crate) async fn start(address: SocketAddr, dice: Dice<Break>, trap: Arc<Trap>) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
-        let shared = Shared {
-            upstream: Mutex::default(),
-            dice,
-            trap,
-            is_cut: AtomicBool::new(false),
-            skew_ms: AtomicI64::new(0),
-        };
-        let proxy = Self { address: listener.local_addr().unwrap(), shared: Arc::new(shared) };
-        let shared = Arc::clone(&proxy.shared);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let shared = Arc::clone(&shared);
-                tokio::spawn(async move { shared.serve(stream).await });
-            }
-        });
-        proxy
+    /// That of `address`, which nobody has yet.
+    pub(crate) fn new(address: SocketAddr, dice: Dice<Break>, trap: Arc<Trap>) -> Self {
+        let (is_cut, skew_ms) = (AtomicBool::new(false), AtomicI64::new(0));
+        Self { address, shared: Arc::new(Shared { dice, trap, is_cut, skew_ms }), listening: None }
     }
 
-    /// From now on, `upstream` has the address.
-    pub(crate) fn lead_to(&self, upstream: Option<Arc<Upstream>>) {
-        *self.shared.upstream.lock().unwrap() = upstream;
+    /// From now on, `upstream` has the address, until it has ended.
+    pub(crate) async fn lead_to(&mut self, upstream: Option<Arc<Upstream>>) {
+        if let Some(listening) = self.listening.take() {
+            listening.abort();
+            let _ = listening.await;
+        }
+        let Some(upstream) = upstream else { return };
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        let shared = Arc::clone(&self.shared);
+        self.listening = Some(tokio::spawn(async move {
+            while let Ok((down, _)) = listener.accept().await {
+                if shared.is_cut.load(Ordering::Relaxed) {
+                    reset(down);
+                    continue;
+                }
+                let Ok(up) = TcpStream::connect(upstream.address).await else { return reset(down) };
+                let (shared, upstream) = (Arc::clone(&shared), Arc::clone(&upstream));
+                tokio::spawn(async move { shared.serve(down, up, &upstream).await });
+            }
+        }));
     }
 
     /// Lets nothing through, or again all.
@@ -135,12 +138,7 @@ impl Proxy {
 
 impl Shared {
     /// Serves one connection until either side ends it, or it is broken.
-    async fn serve(&self, mut down: TcpStream) {
-        let Some(upstream) = self.upstream.lock().unwrap().clone() else { return reset(down) };
-        if self.is_cut.load(Ordering::Relaxed) {
-            return reset(down);
-        }
-        let Ok(mut up) = TcpStream::connect(upstream.address).await else { return reset(down) };
+    async fn serve(&self, mut down: TcpStream, mut up: TcpStream, upstream: &Upstream) {
         let (mut asked, mut answered) = (BytesMut::new(), BytesMut::new());
         while let Ok(request) = Message::read(&mut down, &mut asked).await {
             if self.is_cut.load(Ordering::Relaxed) {
@@ -150,7 +148,7 @@ impl Shared {
             let fault = self.dice.roll();
             let point = if request.path() == ACK_PATH { Point::BeforeAck } else { Point::BeforePull };
             self.trap.pass(point).await;
-            let Ok(answer) = forward(&request, fault, &mut up, &mut answered, &upstream).await else {
+            let Ok(answer) = forward(&request, fault, &mut up, &mut answered, upstream).await else {
                 return;
             };
             match fault {

@@ -5,20 +5,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use siphon_core::shard::Shard;
 use siphon_tests::prometheus::Prometheus;
 use tokio::time::sleep;
 
 use crate::{
+    function::{shards, stop},
     lambda::{Death, Lambda},
-    schedule::{Schedule, Scrape, Step},
+    schedule::{Event, Schedule, Scrape, Step},
+    sender::Habit,
     stored::Stored,
-    world::{World, number},
+    world::{Place, World, number},
 };
 
 /// How long draining may take once nothing fails any more.
-const CALM: Duration = Duration::from_secs(40);
+const CALM: Duration = Duration::from_secs(60);
 
 /// For one invocation in the calm: as long as it takes to find what is bad in a request of thousands of samples.
 const LEFT: Duration = Duration::from_secs(10);
@@ -60,6 +62,8 @@ impl World {
                         scraping.await.unwrap();
                     }
                 }
+                // Nobody starts an agent again whose task is to stop.
+                Step::Restart(place) if self.places[place].is_stopping => {}
                 Step::Restart(place) => {
                     let task = self.places[place].lives.last().unwrap().task;
                     self.kill(place).await;
@@ -75,6 +79,15 @@ impl World {
                     self.places[place].lives.last_mut().unwrap().agent.stop();
                     self.add(self.places[place].habit).await;
                 }
+                Step::End(place, events) => {
+                    self.places[place].lives.last_mut().unwrap().agent.stop();
+                    self.places[place].is_stopping = true;
+                    for event in events {
+                        scrapes.push(tokio::spawn(self.tell(place, &event)));
+                    }
+                    let habit = self.places[place].habit;
+                    self.add(Habit { gauges: habit.gauges.min(12), ..habit }).await;
+                }
                 Step::Cut(place, is_cut) => self.places[place].proxy.cut(is_cut),
                 Step::Skew(place, ms) => self.places[place].proxy.skew(ms),
                 Step::Storm { metrics, traces } => self.backend.storm(metrics, traces),
@@ -83,6 +96,19 @@ impl World {
         }
         for scraping in scrapes {
             scraping.await.unwrap();
+        }
+    }
+
+    /// An event tells the function, in an environment of its own, of the task that is at a place. Returns when that has
+    /// ended.
+    fn tell(&self, place: usize, event: &Event) -> impl Future<Output = ()> + Send + use<> {
+        let (function, trap, event) = (self.function.clone(), Arc::clone(&self.trap), event.clone());
+        let target = self.places[place].target();
+        async move {
+            sleep(event.delay).await;
+            let death = event.death.map(|(point, passes)| point.death(passes, event.is_process, &trap));
+            let death = death.unwrap_or(Death::Never);
+            Lambda::default().invoke(&function, stop(&target), event.left, death).await;
         }
     }
 
@@ -95,13 +121,14 @@ impl World {
     ) -> impl Future<Output = ()> + Send + use<> {
         self.list();
         let late = scrape.late_listing.map(|before| self.messages(before)).unwrap_or_default();
-        let mut shards: Vec<Shard> = late.into_iter().chain(self.messages(0)).collect();
+        let mut due: Vec<Shard> = late.into_iter().chain(self.messages(0)).collect();
         if scrape.is_doubled {
-            shards.extend_from_within(..);
+            due.extend_from_within(..);
         }
         let mut death =
             scrape.death.map(|(point, passes)| point.death(passes, scrape.is_process, &self.trap));
         let (function, copies, left) = (self.function.clone(), scrape.copies, scrape.left);
+        let event = shards(&due);
         async move {
             let mut used: Vec<_> = {
                 let mut free = lambdas.lock().unwrap();
@@ -109,7 +136,7 @@ impl World {
             };
             let invocations = used.iter_mut().map(|lambda| {
                 let death = death.take().unwrap_or(Death::Never);
-                lambda.invoke(&function, &shards, left, death)
+                lambda.invoke(&function, event.clone(), left, death)
             });
             join_all(invocations).await;
             lambdas.lock().unwrap().extend(used);
@@ -137,13 +164,24 @@ impl World {
         self.drain(&mut lambda, "ended", |world| world.lives().all(|life| life.agent.has_ended())).await;
     }
 
+    /// The last event of each task that is to stop, and has not.
+    fn last_events(&mut self) -> Vec<impl Future<Output = ()> + Send + use<>> {
+        let event = Event { delay: Duration::ZERO, left: CALM / 2, death: None, is_process: false };
+        let is_due =
+            |place: &mut Place| place.is_stopping && !place.lives.last_mut().unwrap().agent.has_ended();
+        let due: Vec<_> = self.places.iter_mut().map(is_due).collect();
+        let due = due.into_iter().enumerate().filter(|(_, is_due)| *is_due);
+        due.map(|(place, _)| self.tell(place, &event)).collect()
+    }
+
     /// Scrapes until it is `done`, but not for ever.
     async fn drain(&mut self, lambda: &mut Lambda, what: &str, done: impl Fn(&mut Self) -> bool) {
         let begun = Instant::now();
         loop {
             self.list();
-            let shards = self.messages(0);
-            let scraped = lambda.invoke(&self.function, &shards, LEFT, Death::Never).await;
+            let (due, events) = (shards(&self.messages(0)), self.last_events());
+            let scraping = lambda.invoke(&self.function, due, LEFT, Death::Never);
+            let (scraped, _) = join(scraping, join_all(events)).await;
             if done(self) {
                 return;
             }

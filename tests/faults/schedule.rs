@@ -62,12 +62,25 @@ pub(crate) enum Step {
     Reuse(usize),
     /// A task is stopped; another is started.
     Replace(usize),
+    /// A task is stopped by ECS, which lists it no more, and tells of it by events; another is started.
+    End(usize, Vec<Event>),
     /// Nothing goes between scrapers and a task any more, or again.
     Cut(usize, bool),
     /// Scrapers' clocks are so many milliseconds ahead of a task's.
     Skew(usize, i64),
     /// Every write meets this; `None`: an end to it.
     Storm { metrics: Option<Trouble>, traces: Option<Trouble> },
+}
+
+/// An event that tells the function of a task that is stopping.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) delay: Duration,
+    pub(crate) left: Duration,
+    /// Where its environment dies, after passing it so often.
+    pub(crate) death: Option<(Point, u32)>,
+    /// That environment is a process, where it dies at a point that is observed.
+    pub(crate) is_process: bool,
 }
 
 /// Invocations, all at the same time.
@@ -125,7 +138,7 @@ fn agents(rng: &mut Rng) -> Settings {
     // On disk there is room for all: what a killed agent has let go for want of room, nobody can tell.
     let (spool_bytes, is_on_disk) =
         [(64 << 10, false), (256 << 10, false), (8 << 20, false), (8 << 20, true)][rng.usize(..4)];
-    Settings { spool_bytes, is_on_disk, grace: Duration::from_secs(30) }
+    Settings { spool_bytes, is_on_disk, grace: Duration::from_secs(120) }
 }
 
 fn habit(rng: &mut Rng, receiver: Receiver) -> Habit {
@@ -148,23 +161,21 @@ fn habit(rng: &mut Rng, receiver: Receiver) -> Habit {
 
 fn step(rng: &mut Rng, tasks: usize) -> Step {
     let task = rng.usize(..tasks);
-    match rng.u32(..18) {
+    match rng.u32(..20) {
         0..=10 => Step::Scrape(scrape(rng)),
         11 => Step::Restart(task),
         12 => Step::Reuse(task),
         13 => Step::Replace(task),
         14 => Step::Cut(task, rng.bool()),
         15 => Step::Skew(task, [-400_000, -20_000, 0, 20_000, 400_000][rng.usize(..5)]),
-        16 => Step::Storm { metrics: Some(Trouble::draw(rng)), traces: None },
+        16 | 17 => Step::End(task, (0..rng.usize(0..=2)).map(|_| event(rng)).collect()),
+        18 => Step::Storm { metrics: Some(Trouble::draw(rng)), traces: None },
         _ => Step::Storm { metrics: None, traces: rng.bool().then(|| Trouble::draw(rng)) },
     }
 }
 
 fn scrape(rng: &mut Rng) -> Scrape {
-    let death = (rng.u32(..3) > 0).then(|| match rng.usize(..9) {
-        point @ 0..7 => (Point::OBSERVED[point], rng.u32(..3)),
-        _ => (Point::Poll(rng.u32(1..60)), 0),
-    });
+    let death = death(rng);
     Scrape {
         copies: 1 + usize::from(rng.u32(..4) == 0),
         is_doubled: rng.u32(..5) == 0,
@@ -174,6 +185,22 @@ fn scrape(rng: &mut Rng) -> Scrape {
         is_process: rng.u32(..6) == 0,
         goes_on: rng.u32(..3) == 0,
     }
+}
+
+fn event(rng: &mut Rng) -> Event {
+    Event {
+        delay: Duration::from_millis(rng.u64(0..1000)),
+        left: Duration::from_millis(rng.u64(1500..4000)),
+        death: death(rng),
+        is_process: rng.u32(..6) == 0,
+    }
+}
+
+fn death(rng: &mut Rng) -> Option<(Point, u32)> {
+    (rng.u32(..3) > 0).then(|| match rng.usize(..9) {
+        point @ 0..7 => (Point::OBSERVED[point], rng.u32(..3)),
+        _ => (Point::Poll(rng.u32(1..60)), 0),
+    })
 }
 
 impl fmt::Display for Schedule {

@@ -20,7 +20,7 @@ use crate::{
     agent::{Agent, Settings},
     backend::Backend,
     dice::Dice,
-    function::Function,
+    function::{Function, shards},
     lambda::{Death, Lambda},
     ledger::{imbalance, total},
     metadata::{Metadata, arn},
@@ -197,7 +197,7 @@ impl Ground {
             let address = agent.upstream.address;
             let target = Target { task_arn: arn(task), address: address.ip(), port: address.port() };
             let shard = Shard { listed_at: UnixMillis(now()), targets: vec![target] };
-            lambda.invoke(&self.function, &[shard], LEFT, Death::Never).await;
+            lambda.invoke(&self.function, shards(&[shard]), LEFT, Death::Never).await;
             sleep(Duration::from_millis(10)).await;
         }
         overlaps

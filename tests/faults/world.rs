@@ -1,7 +1,7 @@
 //! What a schedule acts on: tasks with an agent and an application each, the network, the function, the receivers.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, TcpListener},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -40,6 +40,11 @@ pub(crate) fn address() -> IpAddr {
     IpAddr::from([127, 64 + process % 128, high, low.max(1)])
 }
 
+/// A port that is free at an address, and so at all others that nobody has yet.
+fn free_port() -> u16 {
+    TcpListener::bind((address(), 0)).and_then(|listener| listener.local_addr()).unwrap().port()
+}
+
 /// One start of an agent, with the application beside it.
 pub(crate) struct Life {
     /// Of the task.
@@ -61,8 +66,18 @@ pub(crate) struct Life {
 pub(crate) struct Place {
     pub(crate) proxy: Proxy,
     pub(crate) habit: Habit,
+    /// Its task is told to stop by ECS, which lists it no more.
+    pub(crate) is_stopping: bool,
     /// The latest is there now.
     pub(crate) lives: Vec<Life>,
+}
+
+impl Place {
+    /// The task that is there now.
+    pub(crate) fn target(&self) -> Target {
+        let task_arn = arn(self.lives.last().unwrap().task);
+        Target { task_arn, address: self.proxy.address.ip(), port: self.proxy.address.port() }
+    }
 }
 
 /// All parts of one schedule.
@@ -74,7 +89,7 @@ pub(crate) struct World {
     pub(crate) trap: Arc<Trap>,
     pub(crate) listings: Vec<Vec<Target>>,
     metadata: Metadata,
-    /// Of all agents; 0 before the first.
+    /// Of all agents, each of which has an address of its own.
     port: u16,
     logs: Scratch,
 }
@@ -85,7 +100,9 @@ impl World {
         let trap = Arc::new(Trap::default());
         let dice = |n| Dice::new(schedule.seed ^ n, schedule.trouble_percent, Trouble::draw);
         let backend = Backend::start(prometheus, dice(0x100), dice(0x200), Arc::clone(&trap)).await;
+        let port = free_port();
         let function = Function::new(FunctionSettings {
+            agent_port: port,
             remote_write: schedule.remote_write.to_owned(),
             amp_limits: schedule.amp_limits,
             page_bytes: schedule.page_bytes,
@@ -101,7 +118,7 @@ impl World {
             trap,
             listings: Vec::new(),
             metadata: Metadata::start().await,
-            port: 0,
+            port,
             logs: Scratch::new(),
         };
         for habit in &schedule.habits {
@@ -114,11 +131,8 @@ impl World {
     pub(crate) async fn add(&mut self, habit: Habit) {
         let seed = self.schedule.seed ^ (self.places.len() as u64 + 1);
         let dice = Dice::new(seed, self.schedule.broken_percent, Break::draw);
-        // Agents have addresses of their own, and one port.
-        let address = SocketAddr::new(address(), self.port);
-        let proxy = Proxy::start(address, dice, Arc::clone(&self.trap)).await;
-        self.port = proxy.address.port();
-        self.places.push(Place { proxy, habit, lives: Vec::new() });
+        let proxy = Proxy::new(SocketAddr::new(address(), self.port), dice, Arc::clone(&self.trap));
+        self.places.push(Place { proxy, habit, is_stopping: false, lives: Vec::new() });
         self.begin(self.places.len() - 1, number()).await;
     }
 
@@ -131,7 +145,8 @@ impl World {
         let name = format!("agent-{life}-of-task-{task}");
         let agent = Agent::start(&name, task, metadata, settings, self.logs.path()).await;
         let place = &mut self.places[place];
-        place.proxy.lead_to(Some(Arc::clone(&agent.upstream)));
+        place.proxy.lead_to(Some(Arc::clone(&agent.upstream))).await;
+        place.is_stopping = false;
         let sender = Sender::start(agent.otlp, format!("life-{life}"), life, place.habit);
         place.lives.push(Life {
             task,
@@ -148,7 +163,7 @@ impl World {
     /// The agent that is at a place ends at once, and with it all that it holds in memory.
     pub(crate) async fn kill(&mut self, place: usize) {
         let place = &mut self.places[place];
-        place.proxy.lead_to(None);
+        place.proxy.lead_to(None).await;
         let life = place.lives.last_mut().unwrap();
         life.problems.extend(life.agent.excess());
         life.is_killed = !life.agent.has_ended();
@@ -164,12 +179,8 @@ impl World {
 
     /// Lists the tasks that are there now.
     pub(crate) fn list(&mut self) {
-        let target = |place: &Place| {
-            let address = place.proxy.address;
-            let task_arn = arn(place.lives.last().unwrap().task);
-            Target { task_arn, address: address.ip(), port: address.port() }
-        };
-        self.listings.push(self.places.iter().map(target).collect());
+        let listed = self.places.iter().filter(|place| !place.is_stopping);
+        self.listings.push(listed.map(Place::target).collect());
     }
 
     /// The messages of the listing so many before the latest, each a shard.
