@@ -117,6 +117,9 @@ fn logs_and_other_services_are_unimplemented() {
     }
     assert_eq!(puller.count("refused_requests", "otlp_logs", "unimplemented"), 1);
     assert_eq!(puller.count("refused_requests", "otlp", "not_found"), 3);
+    let begun = Instant::now();
+    let stream = client.call("/grpc.reflection.v1.ServerReflection/Info", &[], Frames::new([]).without_end());
+    assert!(stream.status().0 == 12 && begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     for content_type in ["application/json", "application/grpc-web", "application/grpc+json"] {
         let answer = client.call(TRACES, &[("content-type", content_type)], Frames::new([]));
         assert_eq!(answer.http_status.as_u16(), 415, "{content_type}");

@@ -55,7 +55,10 @@ impl OtlpGrpc {
         match self.receive(asked, &mut body).await {
             Ok(()) => reply::success(),
             Err(refusal) => {
-                discard(body).await;
+                // A client of another service may wait for an answer before it ends its call.
+                if signal != Signal::Unknown {
+                    discard(body).await;
+                }
                 self.intake.refused(signal, &refusal);
                 reply::error(&refusal)
             }
