@@ -133,7 +133,8 @@ pub struct PullRequest {
 pub struct Ack {
     /// The task that the puller believes it is talking to.
     pub task_arn: String,
-    /// Whose lease ends. An ack of a lease that is not held any more still moves the cursors: what it says is true.
+    /// Whose lease ends. An ack of a lease that is over still moves the cursors, since what it says is true, unless another
+    /// puller holds the lease by now: that one delivers the same records, and says what became of them.
     pub lease: LeaseId,
     /// Whether it lasts on instead, for as long as the pull said.
     #[serde(default)]
