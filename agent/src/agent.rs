@@ -54,8 +54,8 @@ pub struct Agent {
     pub bodies: Rc<Budget>,
     /// What is scraped and not yet in the spool.
     pub scrapes: Recorders,
-    /// Something was acknowledged.
-    pub acked: Notify,
+    /// Records have left the spool without newer ones in their place.
+    pub removed: Notify,
     /// The receiver that adds up before it stores, if it is on.
     pub statsd: OnceCell<Rc<Statsd>>,
     /// The receiver of X-Ray segments, if it is on.
@@ -114,7 +114,7 @@ impl Agent {
             sampling: RefCell::default(),
             bodies: Rc::new(Budget::new(settings.otlp_max_body_bytes + SMALL_BODIES_BYTES)),
             scrapes: Recorders::new(settings.scrape_memory_bytes),
-            acked: Notify::new(),
+            removed: Notify::new(),
             statsd: OnceCell::new(),
             segments: OnceCell::new(),
             deltas: Deltas::new(settings.delta, seed),
@@ -140,6 +140,7 @@ impl Agent {
         let foreign = self.spool.borrow_mut().claim(task_arn);
         self.ledger.borrow_mut().dropped(&foreign, Loss::OtherTask);
         if foreign.total() > 0 {
+            self.removed.notify_one();
             warn!(
                 records = foreign.total();
                 "the spool's directory held records of another task: dropped; give each task a directory of its own"
@@ -152,6 +153,7 @@ impl Agent {
         let damaged = spool.take_damaged();
         self.ledger.borrow_mut().dropped(&damaged, Loss::Damaged);
         if damaged.total() > 0 {
+            self.removed.notify_one();
             error!(records = damaged.total(); "the spool's file is damaged: records that can't be read are dropped; is its volume well?");
         }
     }
@@ -250,7 +252,7 @@ impl Agent {
             self.flush(Flush::Changed);
             self.catch_up();
             if self.spool.borrow().records() > 0 {
-                self.acked.notified().await;
+                self.removed.notified().await;
             } else if !self.bodies.is_idle() {
                 self.bodies.freed().await;
             } else {

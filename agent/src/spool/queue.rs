@@ -1,6 +1,6 @@
 //! One share of the spool: its records, its cursor, and the account of what became of them.
 
-use std::io;
+use std::{collections::VecDeque, io};
 
 use log::error;
 use siphon_core::{
@@ -15,8 +15,8 @@ use super::{
 
 /// The records of one share that are not acknowledged, oldest first, as frames in a ring.
 ///
-/// What is evicted although the latest page holds it may still have been delivered. It waits as `unsettled` until an ack
-/// covers it (then it counts as delivered) or the next page is made (then as lost).
+/// What is evicted although the latest page holds it may still have been delivered. It waits in `unsettled` until an ack
+/// covers it (then it counts as delivered) or the next page is made (then as lost). That takes a byte for each such record.
 #[derive(Debug)]
 pub(super) struct Queue {
     ring: Ring,
@@ -27,7 +27,8 @@ pub(super) struct Queue {
     page_end: u64,
     /// The sequence after the last record that was ever handed out.
     handed_out_end: u64,
-    unsettled: Tally,
+    /// Their kinds, oldest first, and the sequence after the last of them.
+    unsettled: VecDeque<Kind>,
     unsettled_end: u64,
     /// Records that could not be read any more, since they were last asked for.
     damaged: Tally,
@@ -51,7 +52,7 @@ impl Queue {
             next_sequence: saved.next,
             page_end: saved.oldest,
             handed_out_end: saved.handed_out_end,
-            unsettled: Tally::default(),
+            unsettled: VecDeque::new(),
             unsettled_end: 0,
             damaged: Tally::default(),
         }
@@ -72,7 +73,7 @@ impl Queue {
 
     /// What is buffered, and what is evicted but may yet turn out to be delivered.
     pub(super) fn unfinished(&self) -> Tally {
-        self.by_kind.plus(self.unsettled)
+        self.by_kind.plus(tally(self.unsettled.iter().copied()))
     }
 
     const fn oldest(&self) -> u64 {
@@ -117,7 +118,7 @@ impl Queue {
         let sequence = self.oldest();
         let Some(kind) = self.pop() else { return };
         if sequence < self.page_end {
-            self.unsettled.add(kind, 1);
+            self.unsettled.push_back(kind);
             self.unsettled_end = sequence + 1;
         } else {
             lost.add(kind, 1);
@@ -158,7 +159,7 @@ impl Queue {
         self.page_end = self.oldest() + run.records;
         self.handed_out_end = self.handed_out_end.max(self.page_end);
         self.save_or_report();
-        std::mem::take(&mut self.unsettled)
+        tally(std::mem::take(&mut self.unsettled))
     }
 
     /// Acknowledge this when the latest page is delivered.
@@ -182,10 +183,7 @@ impl Queue {
 
     /// Drops what is before `cursor`, and says what was delivered by that.
     pub(super) fn ack(&mut self, cursor: Cursor) -> Tally {
-        let mut delivered = Tally::default();
-        if cursor.0 >= self.unsettled_end {
-            delivered = std::mem::take(&mut self.unsettled);
-        }
+        let mut delivered = tally(self.settle(cursor));
         while self.records > 0 && self.oldest() < cursor.0 {
             let Some(kind) = self.pop() else { break };
             delivered.add(kind, 1);
@@ -194,6 +192,13 @@ impl Queue {
             self.save_or_report();
         }
         delivered
+    }
+
+    /// Those of the evicted records that are before `cursor`.
+    fn settle(&mut self, cursor: Cursor) -> impl Iterator<Item = Kind> {
+        let left = usize::try_from(self.unsettled_end.saturating_sub(cursor.0)).unwrap_or(usize::MAX);
+        let settled = self.unsettled.len().saturating_sub(left);
+        self.unsettled.drain(..settled)
     }
 
     /// Drops the oldest records that can't be read as they were written.
@@ -254,4 +259,10 @@ impl Queue {
         self.records = 0;
         self.ring.clear();
     }
+}
+
+fn tally(kinds: impl IntoIterator<Item = Kind>) -> Tally {
+    let mut tally = Tally::default();
+    kinds.into_iter().for_each(|kind| tally.add(kind, 1));
+    tally
 }

@@ -130,6 +130,19 @@ fn what_is_evicted_while_its_delivery_is_open_counts_once() {
 }
 
 #[test]
+fn an_ack_of_a_part_of_a_page_counts_what_of_it_is_evicted_already() {
+    let mut spool = Spool::new(400);
+    push(&mut spool, Kind::Ecs, 100 - FRAME_HEADER_BYTES);
+    push(&mut spool, Kind::OtlpMetrics, 100 - FRAME_HEADER_BYTES);
+    page(&mut spool, 1000);
+    push(&mut spool, Kind::Statsd, 200 - FRAME_HEADER_BYTES);
+    let first = spool.ack(&Cursors { metrics: Cursor(1), ..Cursors::default() }).unwrap();
+    assert_eq!((of(&first, Kind::Ecs), first.total()), (1, 1));
+    assert_eq!(of(&spool.unfinished(), Kind::OtlpMetrics), 1);
+    assert_eq!(of(&spool.select(1000).lost, Kind::OtlpMetrics), 1, "the other's delivery was not told");
+}
+
+#[test]
 fn a_page_is_repeated_whole_or_in_a_later_page() {
     let mut spool = Spool::new(4096);
     let frame = 100 - FRAME_HEADER_BYTES;
@@ -201,9 +214,9 @@ impl Model {
     }
 
     fn ack(&mut self, cursor: u64) {
-        if self.open.iter().all(|sequence| *sequence < cursor) {
-            self.delivered += self.open.drain(..).count() as u64;
-        }
+        let open = self.open.len();
+        self.open.retain(|sequence| *sequence >= cursor);
+        self.delivered += (open - self.open.len()) as u64;
         while self.records.front().is_some_and(|record| record.sequence < cursor) {
             self.records.pop_front();
             self.delivered += 1;

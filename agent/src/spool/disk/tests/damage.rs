@@ -1,8 +1,9 @@
 //! Torn, damaged and broken files.
 
-use std::os::unix::fs::FileExt;
+use std::{os::unix::fs::FileExt, time::Duration};
 
 use siphon_core::wire::{BootId, Count};
+use tokio::{task::yield_now, time::timeout};
 
 use super::*;
 use crate::{
@@ -201,9 +202,8 @@ fn a_page_whose_records_change_under_it_is_none() {
     assert_eq!(payloads(&drain(&mut spool)), [&b"first"[..], b"third"], "the next one does without it");
 }
 
-#[test]
-fn what_an_agent_loses_by_its_disk_is_counted() {
-    let dir = Scratch::new();
+/// An agent that knows its task, and spools in `dir`.
+fn agent(dir: &Scratch) -> Agent {
     let settings = Settings::read(|name| match name {
         "SIPHON_KEY" => Some("0b".repeat(32)),
         "SIPHON_SPOOL_DIR" => Some(dir.display().to_string()),
@@ -212,6 +212,13 @@ fn what_an_agent_loses_by_its_disk_is_counted() {
     });
     let agent = Agent::open(settings.unwrap(), BootId([0; 16]), &[0; 16]).unwrap();
     agent.identify(Identity { arn: TASK.to_owned(), task: "{}".into() });
+    agent
+}
+
+#[test]
+fn what_an_agent_loses_by_its_disk_is_counted() {
+    let dir = Scratch::new();
+    let agent = agent(&dir);
     agent.store(Kind::Ecs, b"kept", 1);
     let outside = OpenOptions::new().write(true).open(file(&dir)).unwrap();
     agent.store(Kind::Statsd, b"damaged", 1);
@@ -228,6 +235,23 @@ fn what_an_agent_loses_by_its_disk_is_counted() {
             Count::new("dropped_records", "statsd", "damaged", 1)
         ]
     );
+}
+
+#[tokio::test]
+async fn an_agent_whose_last_records_turn_out_damaged_is_drained() {
+    let dir = Scratch::new();
+    let agent = agent(&dir);
+    agent.store(Kind::Ecs, b"damaged", 1);
+    let outside = OpenOptions::new().write(true).open(file(&dir)).unwrap();
+    outside.write_all_at(b"!", START + FRAME_BYTES as u64).unwrap();
+    let pull = async {
+        yield_now().await; // `drained` waits by then
+        let mut spool = agent.spool.borrow_mut();
+        assert!(spool.select(1000).handed_out.total() == 0);
+        agent.count_damaged(&mut spool);
+    };
+    let drained = async { tokio::join!(agent.drained(), pull) };
+    assert!(timeout(Duration::from_secs(5), drained).await.is_ok());
 }
 
 /// Otherwise a head that could not be written would point into the middle of a newer frame.
