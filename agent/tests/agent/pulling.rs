@@ -212,7 +212,11 @@ fn one_puller_at_a_time() {
     assert!(first.pull().is_ok(), "its holder may pull again");
     let page = eventually("the end of the lease", || second.pull().ok());
     assert_eq!(first.pull().unwrap_err(), RefusalCode::Leased);
-    first.ack(&page).unwrap();
+    assert_eq!(
+        first.ack(&page).unwrap_err(),
+        RefusalCode::Leased,
+        "what the second delivers, it acknowledges"
+    );
     assert_eq!(first.pull().unwrap_err(), RefusalCode::Leased, "only its holder gives a lease back");
     second.ack(&page).unwrap();
     assert!(first.pull().is_ok());
