@@ -9,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use log::{error, info, warn};
 use siphon_core::{
+    otlp::delta::Drops,
     scrapes::Sealed,
     statsd::Flush,
     units::UnixMillis,
@@ -62,7 +63,7 @@ pub struct Agent {
     pub segments: OnceCell<Rc<Segments>>,
     deltas: Deltas,
     loss_log: RefCell<Throttle>,
-    disk_log: RefCell<Throttle>,
+    not_stored_log: RefCell<Throttle>,
 }
 
 /// Which task this is.
@@ -119,7 +120,7 @@ impl Agent {
             segments: OnceCell::new(),
             deltas: Deltas::new(settings.delta, seed),
             loss_log: RefCell::new(Throttle::new(Duration::from_secs(60))),
-            disk_log: RefCell::new(Throttle::new(Duration::from_secs(60))),
+            not_stored_log: RefCell::new(Throttle::new(Duration::from_secs(60))),
             settings,
         }
     }
@@ -166,28 +167,35 @@ impl Agent {
         Listener { socket, limits, unserved: Rc::new(unserved) }
     }
 
-    /// Puts a record into the spool and counts what comes of it.
+    /// Puts a record into the spool, or counts that it is lost: whoever brings it can't be asked to bring it again.
     pub fn store(&self, kind: Kind, payload: &[u8], items: u64) {
-        let mut ledger = self.ledger.borrow_mut();
+        if let Err(error) = self.offer(kind, payload, items) {
+            let mut ledger = self.ledger.borrow_mut();
+            ledger.accepted(kind, items);
+            ledger.dropped(&Tally::one(kind), Loss::from(&error));
+        }
+    }
+
+    /// Puts a record into the spool, and counts what is lost for it.
+    ///
+    /// # Errors
+    /// [`NotStored`]. Then it is not counted as accepted.
+    pub fn offer(&self, kind: Kind, payload: &[u8], items: u64) -> Result<(), NotStored> {
         let pushed = self.spool.borrow_mut().push(kind, now(), payload);
-        ledger.accepted(kind, items);
+        let evicted = match &pushed {
+            Ok(evicted) | Err(NotStored::Disk { evicted, .. }) => *evicted,
+            Err(NotStored::TooLarge(_)) => Tally::default(),
+        };
+        self.report_loss(&evicted);
+        self.ledger.borrow_mut().dropped(&evicted, Loss::SpoolFull);
         match pushed {
-            Ok(lost) => {
-                self.report_loss(&lost);
-                ledger.dropped(&lost, Loss::SpoolFull);
-            }
-            Err(NotStored::TooLarge(error)) => {
-                ledger.dropped(&Tally::one(kind), Loss::TooLarge);
-                error!(kind = kind.name(), error:%; "record lost; raise SIPHON_SPOOL_MAX_BYTES, or SIPHON_SPOOL_DISK_MAX_BYTES with SIPHON_SPOOL_DIR");
-            }
-            Err(NotStored::Disk { evicted, error }) => {
-                ledger.dropped(&evicted, Loss::SpoolFull);
-                ledger.dropped(&Tally::one(kind), Loss::Disk);
-                if let Some(suppressed) = self.disk_log.borrow_mut().pass(Instant::now()) {
-                    error!(kind = kind.name(), error:%, suppressed; "record lost: the spool's file can't be written; is its volume full or broken?");
-                }
+            Ok(_) => self.ledger.borrow_mut().accepted(kind, items),
+            Err(error) => {
+                self.report_not_stored(kind, &error);
+                return Err(error);
             }
         }
+        Ok(())
     }
 
     /// What was counted, and how full the spool is.
@@ -199,17 +207,22 @@ impl Agent {
         self.ledger.borrow().counts(&spool)
     }
 
-    /// Puts a request for metrics into the spool, with totals in the place of delta points.
-    pub fn store_metrics(&self, request: &[u8], points: u64) {
+    /// Puts a request for metrics into the spool, with totals in the place of delta points, and gives the points that have
+    /// none.
+    ///
+    /// # Errors
+    /// [`NotStored`]. Its delta points are counted nevertheless: the next ones of their series tell.
+    pub fn offer_metrics(&self, request: &[u8], points: u64) -> Result<Drops, NotStored> {
         let max_bytes = self.settings.otlp_max_body_bytes;
         let Some(made) = self.deltas.accumulate(request, max_bytes, self.started.elapsed()) else {
-            return self.store(Kind::OtlpMetrics, request, points);
+            return self.offer(Kind::OtlpMetrics, request, points).map(|()| Drops::default());
         };
         self.ledger.borrow_mut().dropped_points(&made.dropped);
         let points = points.saturating_sub(made.dropped.total());
         if points > 0 {
-            self.store(Kind::OtlpMetrics, &made.request, points);
+            self.offer(Kind::OtlpMetrics, &made.request, points)?;
         }
+        Ok(made.dropped)
     }
 
     /// Puts blocks of scrapes into the spool.
@@ -222,6 +235,17 @@ impl Agent {
     /// Puts all that was scraped into the spool.
     pub fn seal_scrapes(&self) {
         self.store_scrapes(self.scrapes.seal());
+    }
+
+    fn report_not_stored(&self, kind: Kind, error: &NotStored) {
+        let Some(suppressed) = self.not_stored_log.borrow_mut().pass(Instant::now()) else { return };
+        let advice = match error {
+            NotStored::TooLarge(_) => {
+                "raise SIPHON_SPOOL_MAX_BYTES, or SIPHON_SPOOL_DISK_MAX_BYTES with SIPHON_SPOOL_DIR"
+            }
+            NotStored::Disk { .. } => "is its volume full or broken?",
+        };
+        error!(kind = kind.name(), error:%, suppressed; "record not stored; {advice}");
     }
 
     fn report_loss(&self, lost: &Tally) {

@@ -13,7 +13,7 @@ use siphon_core::{
 use crate::{
     net,
     receivers::{metadata::Failure, prometheus},
-    spool::{Recovered, Spool, Tally},
+    spool::{NotStored, Recovered, Spool, Tally},
 };
 
 /// Counters. Nearly all names are fixed, and others' are limited in number, so that it can't grow.
@@ -48,6 +48,15 @@ pub enum Loss {
     OtherTask,
 }
 
+impl From<&NotStored> for Loss {
+    fn from(error: &NotStored) -> Self {
+        match error {
+            NotStored::TooLarge(_) => Self::TooLarge,
+            NotStored::Disk { .. } => Self::Disk,
+        }
+    }
+}
+
 impl Loss {
     /// The reason in the counter.
     const fn name(self) -> &'static str {
@@ -75,6 +84,8 @@ pub enum Refused {
     Encoding,
     /// Too many bodies at once.
     Busy,
+    /// The spool's file could not be written.
+    Disk,
     /// Its body took too long.
     Timeout,
     /// Not about traces or metrics.
@@ -95,6 +106,7 @@ impl Refused {
             Self::ContentType => "content_type",
             Self::Encoding => "encoding",
             Self::Busy => "busy",
+            Self::Disk => "disk",
             Self::Timeout => "timeout",
             Self::Unimplemented => "unimplemented",
             Self::NotFound => "not_found",

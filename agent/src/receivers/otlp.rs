@@ -1,8 +1,9 @@
 //! What OTLP over HTTP and over gRPC have in common: a request is checked and stored.
 //!
-//! **A request is taken whole or refused whole; partial success is never answered.** Whatever is an OTLP request is taken:
-//! if the spool has no room, its oldest records go (`dropped_records`, reason `spool_full`), because the newest telemetry is
-//! worth the most and a sender that tries again only adds to the load. Refused is
+//! **A request is taken whole or refused whole, but for delta points that have no total** (`dropped_points`): those are
+//! answered as a partial success. Whatever is an OTLP request is taken: if the spool has no room, its oldest records go
+//! (`dropped_records`, reason `spool_full`), because the newest telemetry is worth the most and a sender that tries again only
+//! adds to the load. Refused is
 //!
 //! | what | reason | HTTP | gRPC | tried again by SDKs |
 //! |---|---|---|---|---|
@@ -15,6 +16,7 @@
 //! | another HTTP method | `method` | 405 | 415, as `content_type` | no |
 //! | one that comes too slowly | `timeout` | 408 | `DEADLINE_EXCEEDED` | over gRPC |
 //! | one too many at the same time | `busy` | 503, `Retry-After` | `UNAVAILABLE`, `RetryInfo` | yes |
+//! | one that the spool on disk can't take | `disk` | 503, `Retry-After` | `UNAVAILABLE`, `RetryInfo` | yes |
 //!
 //! each counted as `refused_requests`, of kind `otlp` where it is about neither traces, metrics, logs nor profiles. Protobuf
 //! is stored as it came, without compression; JSON is made protobuf first. One request at a time is unpacked, in memory that
@@ -31,11 +33,11 @@ use log::warn;
 use siphon_core::{
     compression::{self, DecompressError, Encoding},
     excerpt,
-    otlp::{check, json},
+    otlp::{MetricsAnswer, check, delta::Drops, json},
     wire::Kind,
 };
 
-use crate::{agent::Agent, ledger::Refused, logging::Throttle, net::BodyError};
+use crate::{agent::Agent, ledger::Refused, logging::Throttle, net::BodyError, spool::NotStored};
 
 /// A request must be whole by then. Exporters give up after as long.
 pub const BODY_TIME: Duration = Duration::from_secs(10);
@@ -124,17 +126,17 @@ impl Intake {
         &self.agent
     }
 
-    /// Takes a request.
+    /// Takes a request, and says which points of it were not taken.
     ///
     /// # Errors
-    /// A [`Refusal`] if it is none, or too large when unpacked.
+    /// A [`Refusal`] if it is none, too large when unpacked, or can't be stored.
     pub fn take(
         &self,
         kind: Kind,
         format: Format,
         encoding: Option<Encoding>,
         body: &[u8],
-    ) -> Result<(), Refusal> {
+    ) -> Result<MetricsAnswer, Refusal> {
         let limit = self.agent.settings.otlp_max_body_bytes;
         let mut message = Cow::Borrowed(body);
         if let Some(encoding) = encoding {
@@ -148,18 +150,24 @@ impl Intake {
         self.store(kind, &message)
     }
 
-    fn store(&self, kind: Kind, bytes: &[u8]) -> Result<(), Refusal> {
+    fn store(&self, kind: Kind, bytes: &[u8]) -> Result<MetricsAnswer, Refusal> {
         let checked = match kind {
             Kind::OtlpTraces => check::traces(bytes),
             _ => check::metrics(bytes),
         };
         let items = checked.map_err(|fault| Refusal::malformed(bytes.len(), fault))?;
-        match kind {
-            _ if items == 0 => {}
-            Kind::OtlpMetrics => self.agent.store_metrics(bytes, items),
-            _ => self.agent.store(kind, bytes, items),
+        let stored = match kind {
+            _ if items == 0 => Ok(Drops::default()),
+            Kind::OtlpMetrics => self.agent.offer_metrics(bytes, items),
+            _ => self.agent.offer(kind, bytes, items).map(|()| Drops::default()),
+        };
+        match stored {
+            Ok(dropped) => Ok(MetricsAnswer::from(&dropped)),
+            Err(NotStored::TooLarge(_)) => Err(Refusal::too_large(self.agent.settings.otlp_max_body_bytes)),
+            Err(NotStored::Disk { .. }) => {
+                Err(Refusal::new(Refused::Disk, "the agent's spool can't be written; send it again"))
+            }
         }
-        Ok(())
     }
 
     /// Counts a request that is answered with an error.
@@ -192,7 +200,7 @@ impl Refusal {
             Refused::Timeout => 4,
             Refused::TooLarge => 8,
             Refused::Encoding | Refused::Unimplemented | Refused::NotFound => 12,
-            Refused::Busy => 14,
+            Refused::Busy | Refused::Disk => 14,
         }
     }
 

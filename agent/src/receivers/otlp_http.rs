@@ -7,7 +7,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, head
 use hyper::body::Incoming;
 use prost::Message as _;
 use serde::Serialize;
-use siphon_core::{compression::Encoding, otlp::grpc::Status, wire::Kind};
+use siphon_core::{
+    compression::Encoding,
+    otlp::{MetricsAnswer, PartialSuccess, grpc::Status},
+    wire::Kind,
+};
 
 use super::otlp::{BODY_TIME, Format, Intake, RETRY_SECONDS, Refusal, Signal};
 use crate::{
@@ -34,6 +38,29 @@ const JSON: &str = "application/json";
 struct JsonStatus<'a> {
     code: u8,
     message: &'a str,
+}
+
+/// A [`MetricsAnswer`] in JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonAnswer {
+    partial_success: JsonPartialSuccess,
+}
+
+/// A [`PartialSuccess`] in JSON, where a number of 64 bits is a text. What is not set is left out.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonPartialSuccess {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    rejected_data_points: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    error_message: String,
+}
+
+impl From<PartialSuccess> for JsonPartialSuccess {
+    fn from(PartialSuccess { rejected_data_points, error_message }: PartialSuccess) -> Self {
+        Self { rejected_data_points: rejected_data_points.to_string(), error_message }
+    }
 }
 
 /// What a request's head says.
@@ -63,7 +90,7 @@ impl OtlpHttp {
         // The body may take its time: nothing of the head is kept meanwhile.
         drop(head);
         match self.receive(asked, &mut body).await {
-            Ok(()) => success(format),
+            Ok(taken) => success(format, taken),
             Err(refusal) => {
                 discard(body).await;
                 self.intake.refused(signal, &refusal);
@@ -72,7 +99,11 @@ impl OtlpHttp {
         }
     }
 
-    async fn receive(&self, asked: Result<Asked, Refusal>, body: &mut Incoming) -> Result<(), Refusal> {
+    async fn receive(
+        &self,
+        asked: Result<Asked, Refusal>,
+        body: &mut Incoming,
+    ) -> Result<MetricsAnswer, Refusal> {
         let Asked { kind, format, encoding } = asked?;
         let agent = self.intake.agent();
         let limit = agent.settings.otlp_max_body_bytes;
@@ -122,10 +153,15 @@ fn encoding(headers: &HeaderMap) -> Result<Option<Encoding>, Refusal> {
     Refusal::unless_received(text_of(headers, header::CONTENT_ENCODING))
 }
 
-fn success(format: Option<Format>) -> Answer {
+fn success(format: Option<Format>, taken: MetricsAnswer) -> Answer {
     match format {
-        Some(Format::Json) => answer(StatusCode::OK, JSON, r#"{"partialSuccess":{}}"#),
-        _ => answer(StatusCode::OK, PROTOBUF, ""),
+        Some(Format::Json) => {
+            let body = JsonAnswer {
+                partial_success: taken.partial_success.map(JsonPartialSuccess::from).unwrap_or_default(),
+            };
+            answer(StatusCode::OK, JSON, serde_json::to_vec(&body).unwrap_or_default())
+        }
+        _ => answer(StatusCode::OK, PROTOBUF, taken.encode_to_vec()),
     }
 }
 
@@ -144,7 +180,7 @@ fn error(refusal: &Refusal, format: Option<Format>) -> Answer {
         None => text(status, message),
     };
     match refusal.refused {
-        Refused::Busy => with(answer, header::RETRY_AFTER, u16::from(RETRY_SECONDS).into()),
+        Refused::Busy | Refused::Disk => with(answer, header::RETRY_AFTER, u16::from(RETRY_SECONDS).into()),
         Refused::Method => with(answer, header::ALLOW, HeaderValue::from_static("POST")),
         _ => answer,
     }
@@ -159,7 +195,7 @@ const fn status(refused: Refused) -> StatusCode {
         Refused::Unimplemented => StatusCode::NOT_IMPLEMENTED,
         Refused::NotFound => StatusCode::NOT_FOUND,
         Refused::Method => StatusCode::METHOD_NOT_ALLOWED,
-        Refused::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        Refused::Busy | Refused::Disk => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

@@ -3,13 +3,16 @@
 use prost::Message;
 use siphon_core::{
     otlp::{
-        Metric, MetricData, MetricsRequest, NumberPoint, NumberValue, ResourceMetrics, ScopeMetrics, Sum,
+        Metric, MetricData, MetricsAnswer, MetricsRequest, NumberPoint, NumberValue, PartialSuccess,
+        ResourceMetrics, ScopeMetrics, Sum,
     },
     wire::Kind,
 };
 
 use crate::{
     eventually,
+    grpc::{Client, METRICS, framed},
+    http::send,
     metadata::Metadata,
     process::Agent,
     puller::{Puller, count},
@@ -62,6 +65,40 @@ fn delta_points_are_stored_as_totals_and_all_else_as_received() {
     let page = puller.all().unwrap();
     assert!(page.records.iter().any(|record| record.payload == metrics(2)));
     assert_eq!(count(&page, "accepted_items", "otlp_metrics", ""), 5);
+}
+
+#[test]
+fn points_without_a_total_are_answered_as_a_partial_success() {
+    let (agent, _puller) = Agent::known(&Metadata::start(), &[("SIPHON_DELTA_MAX_SERIES", "1")]);
+    let three = |time| request(vec![counter("a", time), counter("b", time), counter("c", time)]);
+    let expected = MetricsAnswer {
+        partial_success: Some(PartialSuccess {
+            rejected_data_points: 2,
+            error_message: "delta points without a total: 2 of series over SIPHON_DELTA_MAX_SERIES"
+                .to_owned(),
+        }),
+    };
+    let reply = agent.post("/v1/metrics", &three(10));
+    assert_eq!((reply.status, MetricsAnswer::decode(&reply.body[..]).unwrap()), (200, expected.clone()));
+
+    let answer = Client::connect(agent.otlp_grpc).export(METRICS, &three(20));
+    assert_eq!(answer.status(), (0, ""));
+    assert_eq!(MetricsAnswer::decode(&answer.message[5..]).unwrap(), expected);
+    assert_eq!(answer.message[..5], framed(0, &answer.message[5..])[..5]);
+
+    let point = |name, time| {
+        format!(
+            r#"{{"name":"{name}","sum":{{"aggregationTemporality":1,"isMonotonic":true,"dataPoints":[{{"timeUnixNano":"{time}","asInt":"5"}}]}}}}"#
+        )
+    };
+    let metrics = [point("a", 30), point("b", 30), point("a", 30)].join(",");
+    let json = format!(r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{metrics}]}}]}}]}}"#);
+    let reply =
+        send(agent.otlp, "POST", "/v1/metrics", &[("content-type", "application/json")], json.as_bytes());
+    assert_eq!(
+        reply.text(),
+        r#"{"partialSuccess":{"rejectedDataPoints":"2","errorMessage":"delta points without a total: 1 not after the latest of their series, 1 of series over SIPHON_DELTA_MAX_SERIES"}}"#
+    );
 }
 
 #[test]

@@ -9,8 +9,12 @@ use prost::Message as _;
 /// Bytes before a message: whether it is compressed, and its length.
 pub const PREFIX_BYTES: usize = 5;
 
-/// An answer without fields: not compressed, no bytes.
-pub const EMPTY_MESSAGE: &[u8] = &[0; PREFIX_BYTES];
+/// A message with its prefix, not compressed. A message without bytes is one without fields.
+#[must_use]
+pub fn framed(message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
+    [&[0], &length.to_be_bytes()[..], message].concat()
+}
 
 /// The one message of a unary call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +124,13 @@ mod tests {
         assert_eq!(message(b"\0\0\0\0\x03ab"), other_length(3, 2));
         assert_eq!(message(b"\0\0\0\0\x01a\0\0\0\0\x01b"), other_length(1, 7), "two messages");
         assert_eq!(message(b"\0\xff\xff\xff\xffab"), other_length(u32::MAX, 2));
+    }
+
+    #[test]
+    fn what_is_framed_is_one_message() {
+        for bytes in [&b""[..], b"abc"] {
+            assert_eq!(message(&framed(bytes)), Ok(Message { is_compressed: false, bytes }));
+        }
     }
 
     #[test]

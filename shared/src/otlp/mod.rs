@@ -2,6 +2,7 @@
 //!
 //! Fields that nothing reads (descriptions, schema URLs, dropped counts) are left out: decoding skips them.
 
+mod answer;
 pub mod check;
 mod common;
 pub mod delta;
@@ -13,6 +14,7 @@ mod shape;
 mod traces;
 pub(crate) mod view;
 
+pub use answer::{MetricsAnswer, PartialSuccess};
 pub use common::{AnyValue, ArrayValue, KeyValue, KeyValueList, Resource, Scope, Value};
 pub use exponential::Exponential;
 pub use metrics::{

@@ -9,7 +9,10 @@ use hyper::body::Incoming;
 use reply::Reply;
 use siphon_core::{
     compression::Encoding,
-    otlp::grpc::{PREFIX_BYTES, message},
+    otlp::{
+        MetricsAnswer,
+        grpc::{PREFIX_BYTES, message},
+    },
     wire::Kind,
 };
 
@@ -53,7 +56,7 @@ impl OtlpGrpc {
         // The body may take its time: nothing of the head is kept meanwhile.
         drop(head);
         match self.receive(asked, &mut body).await {
-            Ok(()) => reply::success(),
+            Ok(taken) => reply::success(&taken),
             Err(refusal) => {
                 // A client of another service may wait for an answer before it ends its call.
                 if signal != Signal::Unknown {
@@ -69,7 +72,7 @@ impl OtlpGrpc {
         &self,
         asked: Result<(Kind, Option<Encoding>), Refusal>,
         body: &mut Incoming,
-    ) -> Result<(), Refusal> {
+    ) -> Result<MetricsAnswer, Refusal> {
         let (kind, encoding) = asked?;
         let agent = self.intake.agent();
         let limit = agent.settings.otlp_max_body_bytes;

@@ -9,9 +9,13 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper::body::{Body, Frame};
+use prost::Message as _;
 use siphon_core::{
     compression::Encoding,
-    otlp::grpc::{EMPTY_MESSAGE, percent_encoded, retry_info},
+    otlp::{
+        MetricsAnswer,
+        grpc::{framed, percent_encoded, retry_info},
+    },
 };
 
 use crate::{
@@ -25,7 +29,7 @@ const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
-/// The body of an answer: an empty message and then the status, or nothing, where the status is among the headers.
+/// The body of an answer: a message and then the status, or nothing, where the status is among the headers.
 #[derive(Debug)]
 pub struct Reply {
     message: Option<Bytes>,
@@ -50,11 +54,11 @@ impl Body for Reply {
     }
 }
 
-/// The call is taken.
-pub(super) fn success() -> Response<Reply> {
+/// The call is taken, but for what `taken` says.
+pub(super) fn success(taken: &MetricsAnswer) -> Response<Reply> {
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert(STATUS, HeaderValue::from_static("0"));
-    let message = Some(Bytes::from_static(EMPTY_MESSAGE));
+    let message = Some(Bytes::from(framed(&taken.encode_to_vec())));
     let mut answer = Response::new(Reply { message, trailers: Some(trailers) });
     answer.headers_mut().insert(header::CONTENT_TYPE, GRPC);
     answer
@@ -76,7 +80,9 @@ pub(super) fn error(refusal: &Refusal) -> Response<Reply> {
     };
     insert(MESSAGE, percent_encoded(refusal.message()));
     match refusal.refused {
-        Refused::Busy => insert(DETAILS, retry_info(refusal.code(), refusal.message(), RETRY_SECONDS)),
+        Refused::Busy | Refused::Disk => {
+            insert(DETAILS, retry_info(refusal.code(), refusal.message(), RETRY_SECONDS))
+        }
         Refused::Encoding => insert(ACCEPT_ENCODING, format!("identity, {}", Encoding::NAMES)),
         _ => {}
     }

@@ -1,13 +1,19 @@
 //! Torn, damaged and broken files.
 
-use std::{os::unix::fs::FileExt, time::Duration};
+use std::{os::unix::fs::FileExt, rc::Rc, time::Duration};
 
-use siphon_core::wire::{BootId, Count};
+use prost::Message;
+use siphon_core::{
+    otlp::{ResourceSpans, ScopeSpans, Span, TraceRequest},
+    wire::{BootId, Count},
+};
 use tokio::{task::yield_now, time::timeout};
 
 use super::*;
 use crate::{
     agent::{Agent, Identity},
+    ledger::Refused,
+    receivers::otlp::{Format, Intake},
     settings::Settings,
     spool::NotStored,
 };
@@ -235,6 +241,24 @@ fn what_an_agent_loses_by_its_disk_is_counted() {
             Count::new("dropped_records", "statsd", "damaged", 1)
         ]
     );
+}
+
+#[test]
+fn a_request_that_the_disk_does_not_take_is_refused_so_that_it_comes_again() {
+    let dir = Scratch::new();
+    let agent = Rc::new(agent(&dir));
+    agent.spool.borrow_mut().refuse_writes(&dir);
+    let scope_spans = vec![ScopeSpans { scope: None, spans: vec![Span::default()] }];
+    let request = TraceRequest { resource_spans: vec![ResourceSpans { resource: None, scope_spans }] };
+    let taken = Intake::new(Rc::clone(&agent)).take(
+        Kind::OtlpTraces,
+        Format::Protobuf,
+        None,
+        &request.encode_to_vec(),
+    );
+    let refusal = taken.unwrap_err();
+    assert_eq!((refusal.refused, refusal.code()), (Refused::Disk, 14));
+    assert!(agent.counts().iter().all(|count| count.value == 0), "neither accepted nor dropped");
 }
 
 #[tokio::test]
