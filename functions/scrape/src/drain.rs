@@ -35,8 +35,9 @@ const LAST_PATIENCE: Duration = Duration::from_secs(5);
 pub struct Drained {
     /// What was done.
     pub tally: Tally,
-    /// A receiver refuses this function: the message must count as failed, so that someone looks.
-    pub misconfigured: bool,
+    /// A receiver refuses this function, or a stopping task's agent can't be had: the invocation must count as failed, so
+    /// that someone looks, or that it comes again.
+    pub failed: bool,
     /// The agent has said that it is told to stop.
     pub stopping: bool,
 }
@@ -45,7 +46,7 @@ impl Drained {
     /// Adds a later drain of the same agent.
     pub(crate) fn merge(&mut self, other: Self) {
         self.tally.merge(other.tally);
-        self.misconfigured |= other.misconfigured;
+        self.failed |= other.failed;
         self.stopping |= other.stopping;
     }
 
@@ -219,7 +220,7 @@ async fn rounds(
         let round = deliver(page, config, receivers, patience, is_first, stuck, ends).await;
         stuck = round.stuck;
         drained.tally.merge(round.tally);
-        drained.misconfigured |= round.misconfigured;
+        drained.failed |= round.misconfigured;
 
         let boot = page.head.boot;
         let (delivered, exported) = (round.delivered, round.exported.counts());
@@ -261,6 +262,6 @@ mod tests {
     async fn a_panic_costs_one_agent_its_drain() {
         let drained = survive(async { unreachable!("told to") }).await;
         assert_eq!(drained.tally.agents_failed.get("panic"), 1);
-        assert!(!drained.misconfigured);
+        assert!(!drained.failed);
     }
 }

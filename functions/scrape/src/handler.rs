@@ -115,8 +115,8 @@ pub enum HandleError {
     #[error(transparent)]
     Event(#[from] EventError),
     /// A task's data stayed in its agent.
-    #[error("a receiver refuses this function; the log says which, and what to check")]
-    Misconfigured,
+    #[error("a stopping task's data stayed with its agent; the log says why, and what to check")]
+    Undrained,
 }
 
 /// Drains the agents that `event` is about, within `left`, and prints the report.
@@ -135,7 +135,7 @@ pub async fn handle(event: Value, context: &Context, left: Duration) -> Result<R
         Event::Task(change) => {
             let Scraped { failed, tally } = scrape_last(&change, context, left).await;
             println!("{}", tally.line(now()));
-            if failed.is_empty() { Ok(Response::Done) } else { Err(HandleError::Misconfigured) }
+            if failed.is_empty() { Ok(Response::Done) } else { Err(HandleError::Undrained) }
         }
     }
 }
@@ -149,7 +149,7 @@ pub async fn scrape_last(change: &TaskStateChange, context: &Context, left: Dura
         Ok(target) => {
             let drained = drain_last(&target, agents, config, receivers, left).await;
             scraped.tally = drained.tally;
-            scraped.failed.extend(drained.misconfigured.then_some(target.task_arn));
+            scraped.failed.extend(drained.failed.then_some(target.task_arn));
         }
         Err(skip) => {
             info!(reason = skip.name(), "event asks for no drain");
@@ -163,7 +163,7 @@ pub async fn scrape_last(change: &TaskStateChange, context: &Context, left: Dura
 #[derive(Debug, Default)]
 pub struct Scraped {
     /// Ids of the messages that failed: those that can't be read, and those whose data a receiver refuses because this
-    /// function is set up wrongly. Of a stopping task, its ARN in the latter case.
+    /// function is set up wrongly. Of a stopping task, its ARN in the latter case, or if its agent could not be had.
     pub failed: Vec<String>,
     /// What was done.
     pub tally: Tally,
@@ -181,7 +181,7 @@ pub async fn scrape(event: SqsEvent, context: &Context, left: Duration) -> Scrap
         .buffer_unordered(config.concurrent_agents);
     while let Some((message, drained)) = drains.next().await {
         scraped.tally.merge(drained.tally);
-        if drained.misconfigured && !scraped.failed.contains(&message) {
+        if drained.failed && !scraped.failed.contains(&message) {
             scraped.failed.push(message);
         }
     }

@@ -25,7 +25,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// For one drain: a lease must not outlast by far a function that dies.
 const ROUND: Duration = Duration::from_secs(30);
 
-/// After so many failures in a row the agent is not asked again: some 15 seconds.
+/// After so many failures in a row, some 15 seconds, an agent that has never answered is given up. Lambda repeats the
+/// event a minute later, and no function is held in vain until then.
 const MAX_FAILURES: u32 = 4;
 
 /// Drains an agent until it has ended, or `left` is over.
@@ -60,8 +61,13 @@ pub async fn drain_last(
                 }
                 (Next::Gone, _) => progress.report_gone(&mut total),
                 // Time is over. Whoever held the lease all along has drained the agent.
-                (Next::Pull(_), _) if progress.met => info!("the agent still runs; a later event goes on"),
-                (_, Err(error)) => total.fail(&error),
+                (Next::Pull(_), _) if progress.met && progress.failures == 0 => {
+                    info!("the agent still runs; a later event goes on");
+                }
+                (_, Err(error)) => {
+                    total.fail(&error);
+                    total.failed = true;
+                }
                 (_, Ok(())) => {}
             }
             return total;
@@ -90,7 +96,7 @@ enum Next {
     Pull(Duration),
     /// Nothing: the agent has ended.
     Gone,
-    /// Nothing: the agent can't be had.
+    /// Nothing: the agent could never be had.
     GiveUp,
 }
 
@@ -113,6 +119,8 @@ impl Progress {
         match self.failures {
             ..MAX_FAILURES => Next::Pull(pause(self.failures)),
             _ if has_ended => Next::Gone, // and is not being started again
+            // It has answered before and may do so again, before a repeated event would come.
+            _ if self.met => Next::Pull(pause(self.failures)),
             _ => Next::GiveUp,
         }
     }
@@ -197,19 +205,30 @@ mod tests {
     }
 
     #[test]
-    fn another_task_at_the_address_ends_it_and_failures_do_after_some() {
+    fn another_task_at_the_address_ends_it() {
         let mut progress = Progress::default();
         assert_eq!(progress.after(&Drained::default(), Some(&refused(RefusalCode::OtherTask))), Next::Gone);
+    }
+
+    #[test]
+    fn an_agent_that_never_answered_is_given_up_and_one_that_did_is_asked_on() {
         for error in [
             AgentError::Timeout,
             refused(RefusalCode::BadSignature),
             AgentError::Unreachable(ErrorKind::HostUnreachable.into()),
         ] {
+            let pulls = [1, 2, 4].map(|n| Next::Pull(n * SECOND));
+            let mut progress = Progress::default();
+            let mut fail = || progress.after(&Drained::default(), Some(&error));
+            let never_met: Vec<_> = (0..4).map(|_| fail()).collect();
+            assert_eq!(never_met, [&pulls[..], &[Next::GiveUp]].concat(), "{error}");
+
             let mut progress = Progress::default();
             progress.after(&page(1, true), None);
-            let after: Vec<_> = (0..4).map(|_| progress.after(&Drained::default(), Some(&error))).collect();
-            assert_eq!(after[3], Next::GiveUp, "{error}");
-            assert!(!after[..3].contains(&Next::GiveUp), "{error}: {after:?}");
+            let mut fail = || progress.after(&Drained::default(), Some(&error));
+            let met: Vec<_> = (0..60).map(|_| fail()).collect();
+            assert_eq!(met[..3], pulls, "{error}");
+            assert!(met[3..].iter().all(|next| *next == Next::Pull(5 * SECOND)), "{error}: {met:?}");
         }
     }
 }

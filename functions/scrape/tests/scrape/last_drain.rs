@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::json;
 use siphon_core::wire::{Kind, RefusalCode};
-use siphon_scrape::task_event::TaskStateChange;
+use siphon_scrape::{handler::Scraped, task_event::TaskStateChange};
 
 use super::{
     ending::{ends, gauge},
@@ -173,8 +173,9 @@ async fn the_next_event_goes_on_where_time_was_over() {
     );
     let stranger = Manner::Refusing(RefusalCode::BadSignature);
     world.agent.edit(|state| state.manner = stranger);
-    let tally = world.scrape_last(&change, SHORT).await.tally;
+    let Scraped { failed, tally } = world.scrape_last(&change, SHORT).await;
     assert_eq!(tally.agents_failed.get("bad_signature"), 1);
+    assert_eq!(failed, [world.agent.target().task_arn], "so that the event comes again");
 }
 
 #[tokio::test]
