@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use serde::Serialize;
 use siphon_core::{
+    excerpt::message,
     shard::Target,
     wire::{
         ACK_PATH, Ack, MAX_PAGE_BYTES, PULL_PATH, Page, PageError, PullRequest, Refusal, RefusalCode,
@@ -25,6 +26,9 @@ use crate::{
 
 /// Larger answers wait for one another. A page has 1 MiB, unless told otherwise or a record alone is larger.
 const LARGE_ANSWER_BYTES: usize = 4 << 20;
+
+/// Other answers than pages are words, and of a stranger as a rule.
+const MAX_WORDS_BYTES: usize = 64 << 10;
 
 /// For one exchange, connecting included.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,9 +48,9 @@ pub enum AgentError {
     /// The connection broke, or what came back is no HTTP.
     #[error("the connection broke")]
     Broken(#[source] hyper::Error),
-    /// The answer is larger than any page.
-    #[error("the answer is over {MAX_PAGE_BYTES} bytes")]
-    TooLarge,
+    /// The answer is larger than any page, or than any refusal.
+    #[error("the answer is over {0} bytes")]
+    TooLarge(usize),
     /// The answer is not signed with the shared key: something else listens at the address.
     #[error(
         "the answer, status {0}, is not signed with this key; do agent and function have the same SIPHON_KEY?"
@@ -75,7 +79,7 @@ impl AgentError {
             Self::Tls(_) => "tls",
             Self::Timeout => "timeout",
             Self::Broken(_) => "broken",
-            Self::TooLarge => "too_large",
+            Self::TooLarge(_) => "too_large",
             Self::Unsigned(_) => "unsigned",
             Self::Refused(refusal) => refusal.code.name(),
             Self::Unexpected(_) => "unexpected",
@@ -209,19 +213,20 @@ impl<'a> AgentClient<'a> {
         connection.ready().await.map_err(AgentError::Broken)?;
         let (head, body) = connection.send_request(request).await.map_err(AgentError::Broken)?.into_parts();
         let signature = head.headers.get(signature::SIGNATURE).cloned();
-        let (body, room) = self.read(body).await?;
+        let most = if head.status == StatusCode::OK { MAX_PAGE_BYTES } else { MAX_WORDS_BYTES };
+        let (body, room) = self.read(body, most).await?;
         self.connection = Some(connection);
         Ok(Answer { status: head.status, nonce, signature, body, room })
     }
 
-    /// The whole body, and the room that a large one takes.
-    async fn read(&self, mut body: Incoming) -> Result<(Bytes, Option<Room>), AgentError> {
+    /// The whole body, if it is of at most so many bytes, and the room that a large one takes.
+    async fn read(&self, mut body: Incoming, most: usize) -> Result<(Bytes, Option<Room>), AgentError> {
         let (mut bytes, mut room) = (BytesMut::new(), None);
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(AgentError::Broken)?.into_data() else { continue };
             let length = bytes.len() + data.len();
-            if length > MAX_PAGE_BYTES {
-                return Err(AgentError::TooLarge);
+            if length > most {
+                return Err(AgentError::TooLarge(most));
             }
             if length > LARGE_ANSWER_BYTES && room.is_none() {
                 room = self.agents.room().await;
@@ -287,8 +292,8 @@ impl Answer {
         }
         let refusal = serde_json::from_slice::<Refusal>(body).ok();
         match refusal.filter(|refusal| refusal.code.status() == status.as_u16()) {
-            Some(refusal) if proven || status == StatusCode::UNAUTHORIZED => {
-                Err(AgentError::Refused(refusal))
+            Some(Refusal { code, message: words }) if proven || status == StatusCode::UNAUTHORIZED => {
+                Err(AgentError::Refused(Refusal { code, message: message(words) }))
             }
             _ if proven => Err(AgentError::Unexpected(status)),
             _ => Err(AgentError::Unsigned(status)),

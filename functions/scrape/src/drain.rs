@@ -195,6 +195,7 @@ async fn rounds(
     let Puller { target, agents, ref keys, lease, keep_lease, patience } = *puller;
     let mut agent = AgentClient::new(target, agents, keys);
     let mut stuck = Stuck::default();
+    let mut was_in_vain = false;
     let mut tell = Some(tell);
     while deadlines.writes.left() > LEAST_ROUND {
         let task_arn = target.task_arn.clone();
@@ -231,9 +232,11 @@ async fn rounds(
             drained.tally.acks_failed.add(reason, 1);
             return Ok(());
         }
-        if !goes_on(page, stuck) {
+        let is_in_vain = !brings_forward(page, stuck);
+        if !has_more(page, stuck) || is_in_vain && was_in_vain {
             return Ok(());
         }
+        was_in_vain = is_in_vain;
     }
     if drained.tally.pages == 0 { Err(AgentError::Timeout) } else { Ok(()) }
 }
@@ -246,12 +249,19 @@ fn check_ledger(page: &Page, tally: &mut Tally) {
     }
 }
 
-/// Whether another page is worth a pull: something is left in a share whose receiver works, and this page brought that
-/// share forward.
-fn goes_on(page: &Page, stuck: Stuck) -> bool {
-    let open = || Share::ALL.into_iter().filter(|share| !stuck.is(*share));
-    open().any(|share| page.head.share(share).remaining_records > 0)
-        && open().any(|share| page.share(share).next().is_some())
+/// Whether something is left in a share whose receiver works.
+fn has_more(page: &Page, stuck: Stuck) -> bool {
+    open(stuck).any(|share| page.head.share(share).remaining_records > 0)
+}
+
+/// Whether the page had records of a share whose receiver works. One page may have none: shares take turns, and what the
+/// other one repeats may leave no room. Two in a row are an agent that has nothing to give.
+fn brings_forward(page: &Page, stuck: Stuck) -> bool {
+    open(stuck).any(|share| page.share(share).next().is_some())
+}
+
+fn open(stuck: Stuck) -> impl Iterator<Item = Share> {
+    Share::ALL.into_iter().filter(move |share| !stuck.is(*share))
 }
 
 #[cfg(test)]

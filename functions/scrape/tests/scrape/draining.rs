@@ -95,6 +95,17 @@ async fn metrics_that_are_stuck_do_not_hold_traces_back() {
 }
 
 #[tokio::test]
+async fn a_page_that_stuck_metrics_fill_does_not_end_the_drain() {
+    let world = World::new().await;
+    world.agent.readings(1, 20);
+    (1..=3).for_each(|n| world.agent.spans(&[n]));
+    world.agent.edit(|state| (state.page_records, state.share_after_share) = (Some(1), true));
+    world.prometheus.replies(&[Reply::Status(503)]);
+    let tally = world.scrape(Duration::from_secs(4)).await.tally;
+    assert_eq!((world.agent.acked(), world.xray.taken(), tally.pages), ((0, 3), (3, 1), 6));
+}
+
+#[tokio::test]
 async fn traces_that_are_stuck_do_not_hold_metrics_back() {
     let world = World::new().await;
     world.agent.readings(5, 20);
@@ -219,6 +230,7 @@ async fn an_agent_that_fails_is_counted_and_costs_no_other() {
         (Manner::OtherKey, "unsigned"),
         (Manner::Garbage, "bad_page"),
         (Manner::TooLarge, "too_large"),
+        (Manner::Talkative, "too_large"),
         (Manner::Refusing(RefusalCode::Leased), "leased"),
         (Manner::Refusing(RefusalCode::BadSignature), "bad_signature"),
         (Manner::Refusing(RefusalCode::IdentityUnknown), "identity_unknown"),

@@ -35,6 +35,8 @@ pub(crate) enum Manner {
     Garbage,
     /// Sends more than any page may have.
     TooLarge,
+    /// Refuses with more words than anybody needs.
+    Talkative,
     /// Refuses with this code.
     Refusing(RefusalCode),
     /// Never answers.
@@ -52,6 +54,8 @@ pub(crate) struct State {
     pub(crate) stopping: bool,
     /// Most records of one page.
     pub(crate) page_records: Option<usize>,
+    /// Whether a page has records of one share, in turn, as where what is repeated leaves no room.
+    pub(crate) share_after_share: bool,
     /// What its pages say of sampling.
     pub(crate) sampling: Option<SamplingHead>,
     /// What it was handed over.
@@ -186,6 +190,7 @@ impl State {
             (Manner::Refusing(code), _) => refusal(code),
             (Manner::Garbage, _) => (200, b"no page".to_vec()),
             (Manner::TooLarge, _) => (200, vec![0; MAX_PAGE_BYTES + 1]),
+            (Manner::Talkative, _) => (503, vec![b'!'; (64 << 10) + 1]),
             (_, PULL_PATH) => self.pull(serde_json::from_slice(&body).unwrap()),
             (_, ACK_PATH) => self.ack(&serde_json::from_slice(&body).unwrap()),
             (_, SAMPLING_PATH) => self.take_sampling(&body),
@@ -239,8 +244,11 @@ impl State {
             let (acked, handed_out) = (self.acked.get(share).0, self.handed_out.get(share).0);
             record.sequence >= acked && (acked >= handed_out || record.sequence < handed_out)
         };
+        let turn = Share::ALL[(self.pulls.len() + 1) % 2];
+        let has_turn = |record: &&Record| !self.share_after_share || record.kind.share() == turn;
         let most = self.page_records.unwrap_or(usize::MAX);
-        let records: Vec<_> = self.records.iter().filter(waiting).take(most).cloned().collect();
+        let records: Vec<_> =
+            self.records.iter().filter(waiting).filter(has_turn).take(most).cloned().collect();
         self.lease = (!records.is_empty() || pull.keep_lease).then_some(pull.lease);
         let share = |share: Share| {
             let of_share = |record: &&Record| record.kind.share() == share;
