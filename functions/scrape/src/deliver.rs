@@ -25,6 +25,9 @@ use crate::{
     traces::{PutError, Traces},
 };
 
+/// Records that can't be read and are named in the log, of one kind and page. All are counted.
+const MOST_NAMED: u64 = 8;
+
 /// Where data goes.
 pub struct Receivers {
     /// Metrics.
@@ -272,13 +275,10 @@ impl Delivering<'_> {
         written.tally.exemplars_dropped.merge(records.exemplars);
         for bad in records.bad {
             let (kind, sequence) = (bad.kind.name(), bad.sequence);
-            warn!(
-                kind,
-                sequence,
-                error = bad.error,
-                start = bad.start,
-                "record can't be read and is given up"
-            );
+            if written.tally.records_bad.get(kind) < MOST_NAMED {
+                let (error, start) = (bad.error, bad.start);
+                warn!(kind, sequence, error, start, "record can't be read and is given up");
+            }
             written.tally.records_bad.add(kind, 1);
         }
         for drop in records.dropped_spans {

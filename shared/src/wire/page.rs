@@ -12,6 +12,15 @@ const MAGIC: [u8; 4] = *b"SPH1";
 /// No agent builds a larger page, and no puller reads one.
 pub const MAX_PAGE_BYTES: usize = 32 << 20;
 
+/// The most records of a page: agents put no more than 2 MiB of them into one, unless one alone is larger.
+const MAX_RECORDS: usize = (2 << 20) / FRAME_HEADER_BYTES;
+
+/// The most bytes of a page's head, and of its task answer, of which agents read as much.
+const MAX_PART_BYTES: usize = 1 << 20;
+
+/// The most counters of a head. Agents have some hundreds.
+const MAX_COUNTS: usize = 1_024;
+
 /// What the agent says of itself in each page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageHead {
@@ -94,6 +103,16 @@ pub enum PageError {
     /// The head is not what this version reads.
     #[error("page head: {0}")]
     Head(#[source] serde_json::Error),
+    /// More than an agent sends: whoever answers is none, or means harm.
+    #[error("{what}: {given} where no agent sends more than {most}")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// How much.
+        given: usize,
+        /// How much there may be.
+        most: usize,
+    },
     /// A record of a kind that this version doesn't know: the agent is newer than the function.
     #[error("record {index} at byte {at} has unknown kind {kind}; update the functions before the agents")]
     UnknownKind {
@@ -135,10 +154,12 @@ impl Page {
             return Err(PageError::Magic);
         }
         let head = reader.sized("its head")?;
-        let head = serde_json::from_slice(&head).map_err(PageError::Head)?;
+        let head: PageHead = serde_json::from_slice(&head).map_err(PageError::Head)?;
+        at_most(MAX_COUNTS, head.counts.len(), "counters in its head")?;
         let task = reader.sized("the task answer")?;
         let mut records = Vec::new();
         while !reader.rest.is_empty() {
+            at_most(MAX_RECORDS, records.len() + 1, "records")?;
             records.push(reader.record(records.len())?);
         }
         Ok(Self { head, task, records })
@@ -166,6 +187,10 @@ impl Page {
     }
 }
 
+fn at_most(most: usize, given: usize, what: &'static str) -> Result<(), PageError> {
+    if given > most { Err(PageError::TooMuch { what, given, most }) } else { Ok(()) }
+}
+
 struct Reader {
     rest: Bytes,
     total: usize,
@@ -184,8 +209,9 @@ impl Reader {
     }
 
     fn sized(&mut self, what: &'static str) -> Result<Bytes, PageError> {
-        let length = self.take(4, what)?.get_u32_le();
-        self.take(length as usize, what)
+        let length = self.take(4, what)?.get_u32_le() as usize;
+        at_most(MAX_PART_BYTES, length, what)?;
+        self.take(length, what)
     }
 
     fn record(&mut self, index: usize) -> Result<Record, PageError> {
@@ -264,6 +290,30 @@ mod tests {
         bytes[at] = 99;
         let error = Page::decode(bytes.into()).unwrap_err().to_string();
         assert!(error.contains(&format!("record 0 at byte {at} has unknown kind 99")), "{error}");
+    }
+
+    #[test]
+    fn a_page_has_no_more_parts_than_an_agent_sends() {
+        let read = |page: &Page| Page::decode(page.encode().unwrap().into());
+        let mut page = page();
+        page.records = vec![Record { payload: Bytes::new(), ..page.records[0].clone() }; MAX_RECORDS];
+        page.head.counts = vec![page.head.counts[0].clone(); MAX_COUNTS];
+        page.task = vec![b' '; MAX_PART_BYTES].into();
+        read(&page).unwrap();
+
+        let refused = |page: Page, what: &str| {
+            let error = read(&page).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.starts_with(what) && error.contains("no agent sends more than"), "{what}: {error}");
+        };
+        let (mut records, mut counts, mut head, mut task) = (page.clone(), page.clone(), page.clone(), page);
+        records.records.push(records.records[0].clone());
+        refused(records, "records: 99865");
+        counts.head.counts.push(counts.head.counts[0].clone());
+        refused(counts, "counters in its head: 1025");
+        head.head.version = " ".repeat(MAX_PART_BYTES);
+        refused(head, "its head: ");
+        task.task = vec![b' '; MAX_PART_BYTES + 1].into();
+        refused(task, "the task answer: 1048577");
     }
 
     proptest! {
