@@ -8,7 +8,7 @@ use siphon_core::{
     remote_write::Verdict,
     wire::{MAX_RULES_BYTES, SamplingStatistics},
     xray::{
-        HEADERS, error_code,
+        self, HEADERS, error_code,
         sampling::{RULES_PATH, RulesAnswer, TARGETS_PATH, TargetsAnswer, rules_body, targets_body},
     },
 };
@@ -29,6 +29,9 @@ pub(super) enum CallError {
         "X-Ray refuses this function: {0}; check that the role allows xray:GetSamplingRules and xray:GetSamplingTargets"
     )]
     Misconfigured(String),
+    /// It will always refuse this call.
+    #[error("X-Ray refused what a call says: {0}")]
+    Invalid(String),
     /// Throttled, as a rule.
     #[error("X-Ray refused a call: {answer}")]
     Refused { reason: String, answer: String },
@@ -44,6 +47,7 @@ impl CallError {
         match self {
             Self::OutOfTime(_) => "unavailable".to_owned(),
             Self::Misconfigured(_) => "misconfigured".to_owned(),
+            Self::Invalid(_) => "invalid".to_owned(),
             Self::Refused { reason, .. } => reason.clone(),
             Self::Unreadable(_) => "unreadable".to_owned(),
             Self::TooLarge => "rules_too_large".to_owned(),
@@ -105,6 +109,10 @@ async fn call<T: DeserializeOwned>(poster: &Poster, body: Bytes, deadline: Deadl
         return serde_json::from_slice(judged.answer.body()).map_err(CallError::Unreadable);
     }
     let code = error_code(judged.answer.header("x-amzn-errortype"), judged.answer.body());
+    // As of segments: what would go in parts is bad in itself.
+    if xray::verdict(judged.answer.status().as_u16(), None, &code, judged.answer.body()) == Verdict::Split {
+        return Err(CallError::Invalid(judged.answer.to_string()));
+    }
     let reason = if code.is_empty() { judged.answer.status().as_str().to_owned() } else { code };
     Err(CallError::Refused { reason, answer: judged.answer.to_string() })
 }

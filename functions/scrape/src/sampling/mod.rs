@@ -44,7 +44,7 @@ pub struct Sampling {
 /// What X-Ray has answered, for one agent.
 #[derive(Default)]
 struct Answers<'a> {
-    /// Statistics that it has, from the first on.
+    /// Statistics that it has, or will never take, from the first on.
     reported: usize,
     targets: Vec<(&'a str, TargetsAnswer)>,
     rules: Option<Rules>,
@@ -126,7 +126,16 @@ impl Sampling {
         let mut modified = 0.0_f64;
         for report in reports(statistics) {
             let Some(first) = report.first() else { continue };
-            let answer = self.calls.targets(report, deadline).await?;
+            let answer = match self.calls.targets(report, deadline).await {
+                // One of the statistics is bad. X-Ray will never take it: the next ones, and the rules, don't wait for that.
+                Err(CallError::Invalid(answer)) => {
+                    warn!(statistics = report.len(), answer, "X-Ray refused statistics");
+                    answers.failed.add("invalid_statistics", report.len() as u64);
+                    answers.reported += report.len();
+                    continue;
+                }
+                answer => answer?,
+            };
             modified = modified.max(answer.last_rule_modification);
             for refused in answer.unprocessed_statistics.iter().flatten() {
                 let code = refused.error_code.as_deref().unwrap_or("unknown");

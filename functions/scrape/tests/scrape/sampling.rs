@@ -151,6 +151,23 @@ async fn a_refused_call_keeps_what_it_would_have_reported_and_costs_no_telemetry
 }
 
 #[tokio::test]
+async fn statistics_that_x_ray_will_never_take_keep_no_rules_from_an_agent() {
+    let refused = (400, r#"{"__type":"InvalidRequestException"}"#.to_owned());
+    let world = world(&[rules(&["Default"], None)], &[refused, targets(&["Default"], 0)]).await;
+    ask(&world.agent, vec![statistics("a", "bad"), statistics("b", "Default")]);
+    let failed = world.scrape(ENOUGH).await.tally.sampling_failed;
+    assert_eq!((failed.get("invalid_statistics"), failed.total()), (1, 1));
+    let handover = &handovers(&world.agent)[0];
+    assert_eq!(
+        handover["reported"],
+        json!({ "batch": 4, "statistics": 2 }),
+        "so that it does not come again"
+    );
+    assert_eq!(handover["rules"], json!([rule("Default")]));
+    assert_eq!(handover["targets"][0]["client_id"], "b");
+}
+
+#[tokio::test]
 async fn each_way_to_fail_has_its_reason() {
     let forbidden = (403, r#"{"__type":"AccessDeniedException"}"#.to_owned());
     let unreadable = (200, "<html>".to_owned());
