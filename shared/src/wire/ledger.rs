@@ -82,11 +82,12 @@ pub const EXPORTED: [&str; 10] = [
 
 /// Record kinds whose sum doesn't hold (see [`Count`]): the kind, what was accepted, and what of that is accounted for.
 #[must_use]
-pub fn imbalances(counts: &[Count]) -> Vec<(&str, u64, u64)> {
+pub fn imbalances(counts: &[Count]) -> Vec<(&str, u128, u128)> {
+    // Of 128 bits: anybody may send any values.
     let sum = |kind: &str, events: &[&str]| {
         let of_kind =
             counts.iter().filter(|count| count.kind == kind && events.contains(&count.event.as_ref()));
-        of_kind.map(|count| count.value).sum::<u64>()
+        of_kind.map(|count| u128::from(count.value)).sum::<u128>()
     };
     let kinds = Kind::ALL.map(Kind::name).into_iter();
     let sums = kinds.map(|kind| {
@@ -144,5 +145,8 @@ mod tests {
         assert_eq!(imbalances(&counts), []);
         counts.push(count("acked_records", "", 1));
         assert_eq!(imbalances(&counts), [("ecs", 10, 11)]);
+        let most = u64::MAX;
+        counts = vec![count("acked_records", "", most), count("buffered_records", "", most)];
+        assert_eq!(imbalances(&counts), [("ecs", 0, 2 * u128::from(most))]);
     }
 }
