@@ -65,7 +65,7 @@ impl<'a> Delta<'a> {
                 7 => zero.count = field.fixed64()?,
                 8 => positive.add(&field)?,
                 9 => negative.add(&field)?,
-                14 => zero.threshold = field.double()?,
+                14 => zero.threshold = field.double()? + 0.0, // minus zero is zero
                 _ => {}
             }
         }
@@ -227,4 +227,18 @@ pub(super) fn joined(one: Option<(i64, i64)>, other: Option<(i64, i64)>) -> Opti
 
 fn length(range: Option<(i64, i64)>) -> usize {
     range.map_or(0, |(first, last)| usize::try_from(last - first + 1).unwrap_or(usize::MAX / 4))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Or all numbers would be within it: minus zero has no logarithm that is a number.
+    #[test]
+    fn a_zero_bucket_as_wide_as_minus_zero_is_as_wide_as_zero() {
+        let mut point = Vec::new();
+        write::fixed64(14, (-0.0_f64).to_bits(), &mut point);
+        let Ok(delta) = Delta::read(Fields::of(&point)) else { panic!("refused") };
+        assert_eq!(delta.zero.threshold.to_bits(), 0);
+    }
 }
