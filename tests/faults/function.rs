@@ -40,17 +40,22 @@ pub(crate) struct FunctionSettings {
     pub(crate) agent_port: u16,
 }
 
-/// What all environments of a function share here.
+/// The function, whatever its environments.
 #[derive(Clone)]
 pub(crate) struct Function {
     pub(crate) settings: FunctionSettings,
-    pub(crate) context: Arc<Context>,
     /// What must never be in a report, and was.
     faults: Arc<Mutex<Vec<String>>>,
 }
 
 impl Function {
-    pub(crate) async fn new(settings: FunctionSettings) -> Self {
+    pub(crate) fn new(settings: FunctionSettings) -> Self {
+        Self { settings, faults: Arc::default() }
+    }
+
+    /// What one environment keeps: clients, with connections that go on only while it is not frozen.
+    pub(crate) async fn context(&self) -> Context {
+        let settings = &self.settings;
         let config = Config::read(|name| match name {
             "SIPHON_KEY" => Some(KEY.to_owned()),
             "AWS_PROMETHEUS_ENDPOINT" => Some(settings.prometheus.clone()),
@@ -69,8 +74,7 @@ impl Function {
             .endpoint_url(&settings.aws)
             .load()
             .await;
-        let context = Arc::new(Context::new(config.unwrap(), &aws).await.unwrap());
-        Self { settings, context, faults: Arc::default() }
+        Context::new(config.unwrap(), &aws).await.unwrap()
     }
 
     /// Looks for what must never be in a report.

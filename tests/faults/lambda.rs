@@ -4,13 +4,12 @@
 use std::{
     future::{pending, poll_fn},
     pin::pin,
-    sync::Arc,
     task::Poll,
     time::Duration,
 };
 
 use serde_json::Value;
-use siphon_scrape::handler::Scraped;
+use siphon_scrape::handler::{Context, Scraped};
 use tokio::{
     runtime::{self, Runtime},
     task::spawn_blocking,
@@ -24,7 +23,21 @@ use crate::{
 
 /// One environment; the next invocation after its death has a new one.
 #[derive(Default)]
-pub(crate) struct Lambda(Option<Runtime>);
+pub(crate) struct Lambda(Option<Warm>);
+
+/// What an environment keeps between invocations. Its connections go on only where its runtime does.
+struct Warm {
+    runtime: Runtime,
+    context: Context,
+}
+
+impl Warm {
+    fn start(function: &Function) -> Self {
+        let runtime = new_runtime();
+        let context = runtime.block_on(function.context());
+        Self { runtime, context }
+    }
+}
 
 /// When an invocation is killed, if it is.
 pub(crate) enum Death {
@@ -66,9 +79,9 @@ impl Lambda {
                 return None;
             }
         };
-        let (context, warm) = (Arc::clone(&function.context), self.0.take());
+        let (started, warm) = (function.clone(), self.0.take());
         let run = spawn_blocking(move || {
-            let runtime = warm.unwrap_or_else(new_runtime);
+            let Warm { runtime, context } = warm.unwrap_or_else(|| Warm::start(&started));
             let (killed, dead) = victim.map(|Victim { killed, dead }| (killed, dead)).unzip();
             let scraped = runtime.block_on(async {
                 tokio::select! {
@@ -77,12 +90,12 @@ impl Lambda {
                     scraped = at_most(polls, handle(event, &context, left)) => scraped,
                 }
             });
-            let runtime = scraped.is_some().then_some(runtime); // else it ends here, before it counts as dead
+            let warm = scraped.is_some().then_some(Warm { runtime, context }); // else it ends here, before it counts as dead
             drop(dead);
-            (runtime, scraped)
+            (warm, scraped)
         });
-        let (runtime, scraped) = run.await.unwrap();
-        self.0 = runtime;
+        let (warm, scraped) = run.await.unwrap();
+        self.0 = warm;
         scraped.iter().for_each(|scraped| function.look_through(&scraped.tally));
         scraped
     }
@@ -90,8 +103,8 @@ impl Lambda {
 
 impl Drop for Lambda {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
+        if let Some(warm) = self.0.take() {
+            warm.runtime.shutdown_background();
         }
     }
 }

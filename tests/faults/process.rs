@@ -72,8 +72,8 @@ fn an_invocation() {
     let Ok(text) = env::var(INVOCATION) else { return };
     let Invocation { settings, event, left } = serde_json::from_str(&text).unwrap();
     new_runtime().block_on(async {
-        let function = Function::new(settings).await;
-        let scraped = handle(event, &function.context, left).await;
+        let function = Function::new(settings);
+        let scraped = handle(event, &function.context().await, left).await;
         function.look_through(&scraped.tally);
         assert_eq!(function.faults(), [""; 0]);
     });

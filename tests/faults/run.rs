@@ -43,7 +43,7 @@ pub(crate) async fn run(
         return Ok(());
     }
     let shown: Vec<_> = problems.iter().take(12).map(String::as_str).collect();
-    Err(format!("{schedule}{} problems, such as:\n{}", problems.len(), shown.join("\n")))
+    Err(format!("{} problems, such as:\n{}\nof {schedule}", problems.len(), shown.join("\n")))
 }
 
 impl World {

@@ -138,7 +138,7 @@ async fn batch(seed: u64) -> (Account, Vec<String>) {
     let backend = Backend::start(None, calm(), calm(), Arc::new(Trap::default())).await;
     let ground = Ground {
         metadata: Metadata::start().await,
-        function: Function::new(backend.settings()).await,
+        function: Function::new(backend.settings()),
         logs: Scratch::new(),
     };
     let stops: Vec<_> = (0..BATCH).map(|_| Stop::draw(&mut rng)).collect();

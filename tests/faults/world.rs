@@ -108,8 +108,7 @@ impl World {
             page_bytes: schedule.page_bytes,
             concurrent_agents: schedule.concurrent_agents,
             ..backend.settings()
-        })
-        .await;
+        });
         let mut world = Self {
             schedule: schedule.clone(),
             places: Vec::new(),
