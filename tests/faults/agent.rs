@@ -17,9 +17,12 @@ use siphon_tests::{
 use tokio::time::sleep;
 
 use crate::{
+    datagrams::UdpPorts,
+    exposed,
     metadata::{Metadata, arn},
     process::peak_bytes,
     proxy::Upstream,
+    sender::Habit,
     world,
 };
 
@@ -37,6 +40,12 @@ pub(crate) struct Settings {
 const BODY_BYTES: u64 = 64 << 10;
 /// Code, stacks and what an idle agent has resident.
 const IDLE_BYTES: u64 = 3 << 20;
+/// What the latest text of the target may take, and what was not pulled.
+const SCRAPE_BYTES: u64 = 1 << 20;
+/// While a block is deflated.
+const DEFLATE_BYTES: u64 = 512 << 10;
+/// StatsD's two series, and the datagrams that wait while one is read.
+const DATAGRAMS_BYTES: u64 = 256 << 10;
 /// The largest page.
 const PAGE_BYTES: u64 = 2 << 20;
 /// What 32 connections may hold; the suite never opens more.
@@ -47,7 +56,25 @@ impl Settings {
     const fn ceiling(self) -> u64 {
         let bodies = BODY_BYTES + (1 << 20) + 3 * BODY_BYTES;
         let spool = if self.is_on_disk { 0 } else { self.spool_bytes };
-        IDLE_BYTES + spool + bodies + PAGE_BYTES + CONNECTIONS_BYTES
+        let others = SCRAPE_BYTES + DEFLATE_BYTES + DATAGRAMS_BYTES;
+        IDLE_BYTES + spool + bodies + others + PAGE_BYTES + CONNECTIONS_BYTES
+    }
+}
+
+/// What an agent takes beside OTLP.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inputs {
+    /// Of X-Ray SDKs and StatsD clients.
+    pub(crate) has_datagrams: bool,
+    /// What it scrapes.
+    pub(crate) target: Option<SocketAddr>,
+}
+
+impl Inputs {
+    /// All that an application of this habit has. `id` is its own alone.
+    pub(crate) async fn of(habit: Habit, id: &str) -> Self {
+        let target = if habit.is_exposed { Some(exposed::start(id.to_owned()).await) } else { None };
+        Self { has_datagrams: habit.has_datagrams, target }
     }
 }
 
@@ -57,6 +84,8 @@ pub(crate) struct Agent {
     settings: Settings,
     /// Where it takes OTLP.
     pub(crate) otlp: SocketAddr,
+    /// Where it takes datagrams, if it does.
+    pub(crate) udp: Option<UdpPorts>,
     pub(crate) upstream: Arc<Upstream>,
     /// It was told to stop.
     is_stopping: bool,
@@ -69,10 +98,12 @@ impl Agent {
         task: u32,
         metadata: Metadata,
         settings: Settings,
+        inputs: Inputs,
         logs: &Path,
     ) -> Self {
         // Of its own: whoever still sends to an agent that has ended must not reach the next one.
         let local = format!("{}:0", world::address());
+        let udp = if inputs.has_datagrams { local.as_str() } else { "off" };
         let mut program = command(programs::agent());
         program
             .env("SIPHON_KEY", KEY)
@@ -82,12 +113,18 @@ impl Agent {
             .env("SIPHON_DELTA_MAX_SERIES", "0")
             .env("SIPHON_OTLP_HTTP_ADDRESS", &local)
             .env("SIPHON_OTLP_GRPC_ADDRESS", "off")
-            .env("SIPHON_STATSD_ADDRESS", "off")
-            .env("SIPHON_XRAY_ADDRESS", "off")
+            .env("SIPHON_STATSD_ADDRESS", udp)
+            .env("SIPHON_STATSD_INTERVAL", "200ms")
+            .env("SIPHON_XRAY_ADDRESS", udp)
+            .env("SIPHON_SCRAPE_MEMORY_BYTES", SCRAPE_BYTES.to_string())
+            .env("SIPHON_SCRAPE_MAX_BODY_BYTES", "16384")
             .env("SIPHON_METRICS_ADDRESS", "off")
             .env("SIPHON_PULL_ADDRESS", &local)
             .env("SIPHON_GRACE", format!("{}ms", settings.grace.as_millis()))
             .env("ECS_CONTAINER_METADATA_URI_V4", metadata.url(task));
+        if let Some(target) = inputs.target {
+            program.env("SIPHON_SCRAPE_TARGETS", format!("http://{target};job=faults;interval=200ms"));
+        }
         if settings.is_on_disk {
             let spool = logs.join(format!("spool-of-task-{task}"));
             fs::create_dir_all(&spool).unwrap();
@@ -110,6 +147,10 @@ impl Agent {
             process,
             settings,
             otlp: address(&log, "receiver=otlp_http"),
+            udp: inputs.has_datagrams.then(|| UdpPorts {
+                xray: address(&log, "receiver=xray "),
+                statsd: address(&log, "receiver=statsd "),
+            }),
             upstream: Arc::new(Upstream { address: pull, view: Mutex::default() }),
             is_stopping: false,
         }

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use siphon_core::wire::{Count, Share};
+use siphon_core::wire::{Count, Kind, Share};
 
 use crate::{
     accounts::Ends,
+    datagrams::packets_key,
     ledger::{imbalance, total},
     metadata::arn,
     sender::{Answer, Sent},
@@ -42,6 +43,8 @@ impl World {
             let may_be_taken = sent.into_iter().filter(|one| one.answer != Answer::Refused);
             let task = arn(life.task);
             sent_by_all.extend(may_be_taken.flat_map(|one| one.samples).map(|sample| (task.clone(), sample)));
+            let view = life.agent.upstream.view.lock().unwrap();
+            sent_by_all.extend(view.made().map(|sample| (task.clone(), sample.clone())));
         }
         problems.extend(self.more_stored_than_there_is(stored));
         let strangers = stored.all_samples().filter(|sample| !sent_by_all.contains(sample));
@@ -91,6 +94,7 @@ impl Life {
             Some(ledger) => {
                 problems.extend(check_ends(&ledger, &view));
                 problems.extend(self.check_ledger(&ledger, sent, &missing));
+                problems.extend(self.check_datagrams(&ledger, sent, stored));
             }
             None => problems.push("the agent has ended without its ledger".to_owned()),
         }
@@ -100,28 +104,55 @@ impl Life {
     /// Of an agent that has ended when it was told to. `missing` was taken, and is not stored.
     fn check_ledger(&self, ledger: &[Count], sent: &[Sent], missing: &[&Sent]) -> Vec<String> {
         let mut problems = imbalance(ledger);
-        for (kind, is_of) in KINDS {
-            let count = |event| total(ledger, event, kind);
-            let taken = sent.iter().filter(|one| is_of(one) && one.answer == Answer::Taken).count() as u64;
-            let unknown = sent.iter().filter(|one| is_of(one) && one.answer == Answer::None).count() as u64;
+        for kind in [Kind::OtlpMetrics, Kind::OtlpTraces, Kind::XraySegment] {
+            let count = |event| total(ledger, event, kind.name());
+            let of_kind = |answer| sent.iter().filter(move |one| one.kind == kind && one.answer == answer);
+            let taken = of_kind(Answer::Taken).count() as u64;
+            let unknown = of_kind(Answer::None).count() as u64;
+            let kind_of = |one: &&&Sent| one.kind == kind;
             let accepted = count("accepted_records");
             if !self.is_heir && !(taken..=taken + unknown).contains(&accepted) {
-                problems.push(format!("{kind}: {accepted} accepted, but {taken} answers of 200"));
+                problems.push(format!("{kind:?}: {accepted} accepted, but {taken} answers of 200"));
             }
-            let lost = missing.iter().filter(|one| is_of(one)).count() as u64;
+            let lost = missing.iter().filter(kind_of).count() as u64;
             if lost > count("dropped_records") {
                 problems.push(format!(
-                    "{kind}: {lost} lost, but {} counted: {missing:?}",
+                    "{kind:?}: {lost} lost, but {} counted: {missing:?}",
                     count("dropped_records")
                 ));
             }
             if count("buffered_records") > 0 {
-                problems.push(format!("{kind}: {} were left at the end", count("buffered_records")));
+                problems.push(format!("{kind:?}: {} were left at the end", count("buffered_records")));
             }
         }
         let refused = total(ledger, "refused_samples", "metrics");
         if refused > 0 && !self.is_poisonous {
             problems.push(format!("{refused} good samples count as refused: {ledger:?}"));
+        }
+        problems
+    }
+}
+
+impl Life {
+    /// Of what gets no answer: what the agent counts as taken is stored, or counts as dropped.
+    fn check_datagrams(&self, ledger: &[Count], sent: &[Sent], stored: &Stored) -> Vec<String> {
+        let count = |event, kind: Kind| total(ledger, event, kind.name());
+        let documents = sent.iter().filter(|one| one.kind == Kind::XraySegment);
+        let there =
+            documents.filter(|one| one.spans.iter().all(|id| stored.spans.contains(id))).count() as u64;
+        let taken = count("accepted_records", Kind::XraySegment);
+        let mut problems = Vec::new();
+        if !self.is_heir && there + count("dropped_records", Kind::XraySegment) < taken {
+            problems.push(format!("{taken} documents are taken, {there} are stored: {ledger:?}"));
+        }
+        let lines = count("accepted_lines", Kind::Statsd);
+        let counter = stored.latest(&arn(self.task), &packets_key(&self.id)).unwrap_or_default();
+        // Each packet has two lines. The latest value goes last.
+        if count("dropped_records", Kind::Statsd) == 0 && 2.0 * counter != lines as f64 {
+            problems.push(format!("{lines} lines are taken, and the counter is at {counter}: {ledger:?}"));
+        }
+        if lines > 2 * self.sender.packets() {
+            problems.push(format!("{lines} lines are taken of {} packets", self.sender.packets()));
         }
         problems
     }
@@ -140,15 +171,10 @@ fn check_ends(ledger: &[Count], view: &View) -> Vec<String> {
     ends.chain(twice).collect()
 }
 
-/// Whether a request has something for records of a kind.
-type IsOf = fn(&Sent) -> bool;
-
-const KINDS: [(&str, IsOf); 2] =
-    [("otlp_metrics", |sent| !sent.samples.is_empty()), ("otlp_traces", |sent| !sent.spans.is_empty())];
-
 /// What an acknowledged record lacks in the receivers.
 fn lost(record: &Content, task: &str, stored: &Stored) -> Option<String> {
-    let sample: Option<&Sample> = record.samples.iter().find(|sample| !stored.has_sample(task, sample));
+    let mut samples = record.samples.iter().chain(&record.made);
+    let sample: Option<&Sample> = samples.find(|sample| !stored.has_sample(task, sample));
     let span = record.spans.iter().find(|id| !stored.spans.contains(*id));
     let reading = record.reading.filter(|at| !stored.has_reading(task, *at));
     let is_lost = sample.is_some() || span.is_some() || reading.is_some();

@@ -156,6 +156,8 @@ fn habit(rng: &mut Rng, receiver: Receiver) -> Habit {
         skew_ms: if rng.u32(..4) == 0 { rng.i64(-most_skew_ms..=most_skew_ms / 6) } else { 0 },
         is_poisonous: rng.u32(..5) == 0,
         is_odd: rng.u32(..3) == 0,
+        has_datagrams: rng.u32(..3) == 0,
+        is_exposed: rng.u32(..3) == 0,
     }
 }
 

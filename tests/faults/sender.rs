@@ -4,20 +4,26 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::BytesMut;
 use prost::Message as _;
-use siphon_core::otlp::{
-    AnyValue, Gauge, KeyValue, Metric, MetricData, MetricsRequest, NumberPoint, NumberValue, ResourceMetrics,
-    ResourceSpans, ScopeMetrics, ScopeSpans, Span, Sum, Temporality, TraceRequest, Value,
+use siphon_core::{
+    otlp::{
+        AnyValue, Gauge, KeyValue, Metric, MetricData, MetricsRequest, NumberPoint, NumberValue,
+        ResourceMetrics, ResourceSpans, ScopeMetrics, ScopeSpans, Span, Sum, Temporality, TraceRequest,
+        Value,
+    },
+    wire::Kind,
 };
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinHandle, time::sleep};
 
 use crate::{
+    agent::Agent,
+    datagrams::Datagrams,
     http::Message,
     view::{Sample, hex},
 };
@@ -38,6 +44,10 @@ pub(crate) struct Habit {
     pub(crate) skew_ms: i64,
     /// Each export of metrics has a sample that receivers refuse beside the good ones.
     pub(crate) is_poisonous: bool,
+    /// A segment document and StatsD lines go over UDP with each export.
+    pub(crate) has_datagrams: bool,
+    /// It exposes a text to be scraped.
+    pub(crate) is_exposed: bool,
     /// Each export of metrics has what AMP does not take beside the good ones: a sample that is too old, one that is ahead of
     /// all clocks, and, with a good one, a label that is too long.
     pub(crate) is_odd: bool,
@@ -54,9 +64,11 @@ pub(crate) enum Answer {
     None,
 }
 
-/// One request.
+/// One request, or datagram.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
+    /// Of the record that it becomes.
+    pub(crate) kind: Kind,
     pub(crate) answer: Answer,
     pub(crate) samples: Vec<Sample>,
     /// Ids of spans.
@@ -66,16 +78,20 @@ pub(crate) struct Sent {
 /// Sends until it is stopped.
 pub(crate) struct Sender {
     sent: Arc<Mutex<Vec<Sent>>>,
+    packets: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
 impl Sender {
-    /// To the agent that takes OTLP at `otlp`. `id` is this application's alone.
-    pub(crate) fn start(otlp: SocketAddr, id: String, number: u32, habit: Habit) -> Self {
+    /// To an agent. `id` is this application's alone.
+    pub(crate) fn start(agent: &Agent, id: String, number: u32, habit: Habit) -> Self {
         let (sent, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let packets = Arc::default();
+        let datagrams = agent.udp.map(|to| Datagrams::new(to, id.clone(), number, Arc::clone(&packets)));
         let mut application = Application {
-            otlp,
+            otlp: agent.otlp,
+            datagrams,
             id,
             number,
             habit,
@@ -92,7 +108,7 @@ impl Sender {
                 sleep(habit.pause).await;
             }
         });
-        Self { sent, stop, task }
+        Self { sent, packets, stop, task }
     }
 
     /// Returns when the last export is answered.
@@ -103,7 +119,12 @@ impl Sender {
         }
     }
 
-    /// All requests so far.
+    /// How many packets of StatsD lines were sent so far.
+    pub(crate) fn packets(&self) -> u64 {
+        self.packets.load(Ordering::Relaxed)
+    }
+
+    /// All requests and documents so far.
     pub(crate) fn sent(&self) -> Vec<Sent> {
         self.sent.lock().unwrap().clone()
     }
@@ -111,6 +132,7 @@ impl Sender {
 
 struct Application {
     otlp: SocketAddr,
+    datagrams: Option<Datagrams>,
     id: String,
     number: u32,
     habit: Habit,
@@ -135,14 +157,19 @@ impl Application {
         // Two apart at least: the marker that ends a series comes one after its latest sample.
         self.latest = (now() + self.habit.skew_ms).max(self.latest + 2);
         let (request, samples) = self.metrics();
-        self.send("/v1/metrics", &request, samples, Vec::new()).await;
+        self.send(Kind::OtlpMetrics, &request, samples, Vec::new()).await;
         if self.exports.is_multiple_of(2) && self.habit.spans > 0 {
             let (request, spans) = self.traces();
-            self.send("/v1/traces", &request, Vec::new(), spans).await;
+            self.send(Kind::OtlpTraces, &request, Vec::new(), spans).await;
+        }
+        if let Some(datagrams) = &self.datagrams {
+            let document = datagrams.send(self.exports);
+            self.sent.lock().unwrap().push(document);
         }
     }
 
-    async fn send(&mut self, path: &str, body: &[u8], samples: Vec<Sample>, spans: Vec<String>) {
+    async fn send(&mut self, kind: Kind, body: &[u8], samples: Vec<Sample>, spans: Vec<String>) {
+        let path = if kind == Kind::OtlpMetrics { "/v1/metrics" } else { "/v1/traces" };
         let request = Message::post(path, &[("content-type", "application/x-protobuf")], body.to_vec());
         let answer = tokio::time::timeout(PATIENCE, self.exchange(&request)).await;
         let answer = match answer {
@@ -150,7 +177,7 @@ impl Application {
             Ok(Ok(_)) => Answer::Refused,
             Ok(Err(_)) | Err(_) => Answer::None,
         };
-        self.sent.lock().unwrap().push(Sent { answer, samples, spans });
+        self.sent.lock().unwrap().push(Sent { kind, answer, samples, spans });
     }
 
     /// The answer's status. The connection is kept while it works.

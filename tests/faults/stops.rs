@@ -17,7 +17,7 @@ use siphon_tests::scratch::Scratch;
 use tokio::time::{sleep, timeout_at};
 
 use crate::{
-    agent::{Agent, Settings},
+    agent::{Agent, Inputs, Settings},
     backend::Backend,
     dice::Dice,
     function::{Function, shards},
@@ -70,6 +70,8 @@ impl Stop {
             skew_ms: 0,
             is_poisonous: false,
             is_odd: false,
+            has_datagrams: rng.u32(..3) == 0,
+            is_exposed: rng.u32(..3) == 0,
         };
         Self { habit, life: Duration::from_millis(rng.u64(20..100)), delay, timeout }
     }
@@ -160,8 +162,10 @@ impl Ground {
         let settings = Settings { spool_bytes: 1 << 20, grace: stop.grace(), is_on_disk: false };
         let task = number();
         let name = format!("agent-of-task-{task}");
-        let mut agent = Agent::start(&name, task, self.metadata, settings, self.logs.path()).await;
-        let mut sender = Sender::start(agent.otlp, format!("task-{task}"), task, stop.habit);
+        let id = format!("task-{task}");
+        let inputs = Inputs::of(stop.habit, &id).await;
+        let mut agent = Agent::start(&name, task, self.metadata, settings, inputs, self.logs.path()).await;
+        let mut sender = Sender::start(&agent, id, task, stop.habit);
         sleep(stop.life).await;
         agent.stop();
         let told = Instant::now();

@@ -97,6 +97,12 @@ impl Stored {
         points.and_then(|points| points.get(&sample.at)) == Some(&sample.bits)
     }
 
+    /// The latest value of the series with this key.
+    pub(crate) fn latest(&self, task: &str, key: &str) -> Option<f64> {
+        let points = self.samples.get(&(task.to_owned(), key.to_owned()))?;
+        points.last_key_value().map(|(_, bits)| f64::from_bits(*bits))
+    }
+
     pub(crate) fn has_reading(&self, task: &str, at: i64) -> bool {
         self.samples_of_reading(task, at) > 0
     }

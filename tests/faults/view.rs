@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use prost::Message as _;
 use siphon_core::{
     otlp::{KeyValue, Metric, MetricData, MetricsRequest, NumberPoint, NumberValue, TraceRequest, Value},
+    scrapes::{Block, Outcome},
     wire::{self, ACK_PATH, Ack, Count, Cursor, Cursors, Kind, LeaseId, PULL_PATH, Page, PullRequest, Share},
 };
 
-use crate::{http::Message, ledger, sender::ODD_MS};
+use crate::{exposed, http::Message, ledger, sender::ODD_MS};
 
 /// What one record must become in the receivers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub(crate) struct Content {
     pub(crate) samples: Vec<Sample>,
     /// Ids of spans.
     pub(crate) spans: Vec<String>,
+    /// Samples that the agent made, or scraped: who sent to it knows nothing of them.
+    pub(crate) made: Vec<Sample>,
     /// When a reading arrived.
     pub(crate) reading: Option<i64>,
     /// What it must count as, but for a reading.
@@ -165,6 +168,11 @@ impl View {
         Some(Acked { contents, is_new, is_all_new, counters, is_stopping, told: ack.exported.clone() })
     }
 
+    /// The samples of all that was handed out that only the agent knows.
+    pub(crate) fn made(&self) -> impl Iterator<Item = &Sample> {
+        self.records.values().flat_map(|record| &record.content.made)
+    }
+
     /// What the agent was told to forget.
     pub(crate) fn acked(&self) -> impl Iterator<Item = &Content> {
         self.records.values().filter(|record| record.is_acked).map(|record| &record.content)
@@ -187,8 +195,14 @@ fn content(record: &wire::Record) -> Content {
             content.samples = points.iter().filter_map(sample).collect();
             content.due = Due::of(&points, record.arrived.0);
         }
+        Kind::Statsd => {
+            let points = points(&record.payload);
+            content.made = points.iter().filter_map(sample).collect();
+            content.due = Due::of(&points, record.arrived.0);
+        }
+        Kind::Scrapes => (content.made, content.due.samples) = scraped(&record.payload),
         Kind::OtlpTraces => content.spans = spans(&record.payload),
-        _ => {}
+        Kind::XraySegment => content.spans = vec![segment(&record.payload)],
     }
     content
 }
@@ -204,6 +218,32 @@ impl Due {
             ahead: count(&|at| at > arrived + ODD_MS / 2),
         }
     }
+}
+
+/// The samples of a block's texts, and how many samples it becomes: these, six that tell of each scrape and its target,
+/// and markers where series end.
+fn scraped(payload: &[u8]) -> (Vec<Sample>, u64) {
+    let block = Block::decode(payload).unwrap();
+    let mut has_series = block.before().is_some_and(|(_, _, has_series)| has_series);
+    let (mut samples, mut markers, mut scrapes_made) = (Vec::new(), 0, 0);
+    let mut scrapes = block.scrapes();
+    while let Some(scrape) = scrapes.next().unwrap() {
+        scrapes_made += 1;
+        if let Outcome::Text(_, text) = scrape.outcome {
+            let sample = |(key, value): (String, f64)| Sample { key, at: scrape.at.0, bits: value.to_bits() };
+            samples.extend(exposed::read(text).into_iter().map(sample));
+            has_series = true;
+        } else if std::mem::take(&mut has_series) {
+            markers += exposed::SAMPLES;
+        }
+    }
+    let due = samples.len() as u64 + markers + 6 * scrapes_made;
+    (samples, due)
+}
+
+fn segment(document: &[u8]) -> String {
+    let document: serde_json::Value = serde_json::from_slice(document).unwrap();
+    document["id"].as_str().unwrap().to_owned()
 }
 
 fn points(payload: &[u8]) -> Vec<NumberPoint> {
@@ -222,7 +262,10 @@ fn points_of(metric: Metric) -> Vec<NumberPoint> {
 
 /// `None` of a point without a key.
 fn sample(point: &NumberPoint) -> Option<Sample> {
-    let Some(NumberValue::Double(value)) = point.value else { return None };
+    let value = match point.value? {
+        NumberValue::Double(value) => value,
+        NumberValue::Int(value) => value as f64,
+    };
     let is_key = |attribute: &&KeyValue| attribute.key == "key";
     let Some(Value::String(key)) = point.attributes.iter().find(is_key)?.value() else { return None };
     Some(Sample { key: key.clone(), at: millis(point), bits: value.to_bits() })

@@ -15,7 +15,7 @@ use siphon_core::{
 use siphon_tests::scratch::Scratch;
 
 use crate::{
-    agent::Agent,
+    agent::{Agent, Inputs},
     backend::{Backend, Trouble},
     dice::Dice,
     function::{Function, FunctionSettings},
@@ -49,6 +49,8 @@ fn free_port() -> u16 {
 pub(crate) struct Life {
     /// Of the task.
     pub(crate) task: u32,
+    /// Of the application.
+    pub(crate) id: String,
     pub(crate) agent: Agent,
     pub(crate) sender: Sender,
     pub(crate) is_killed: bool,
@@ -142,13 +144,16 @@ impl World {
             settings.is_on_disk && self.places[place].lives.last().is_some_and(|before| before.task == task);
         let life = number();
         let name = format!("agent-{life}-of-task-{task}");
-        let agent = Agent::start(&name, task, metadata, settings, self.logs.path()).await;
+        let id = format!("life-{life}");
+        let inputs = Inputs::of(self.places[place].habit, &id).await;
+        let agent = Agent::start(&name, task, metadata, settings, inputs, self.logs.path()).await;
         let place = &mut self.places[place];
         place.proxy.lead_to(Some(Arc::clone(&agent.upstream))).await;
         place.is_stopping = false;
-        let sender = Sender::start(agent.otlp, format!("life-{life}"), life, place.habit);
+        let sender = Sender::start(&agent, id.clone(), life, place.habit);
         place.lives.push(Life {
             task,
+            id,
             agent,
             sender,
             is_killed: false,
