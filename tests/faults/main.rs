@@ -3,11 +3,11 @@
 //! order, but for what is counted as lost, or was killed with the spool that held it; ledgers balance; memory stays below
 //! what the settings allow.
 //!
-//! A schedule that fails prints itself and its seed. `SIPHON_FAULT_SEED=N` runs that one alone;
-//! `SIPHON_SOAK_SECONDS=N` runs new ones for so long.
+//! A schedule that fails prints itself and its seed. `SIPHON_FAULT_SEED=N` runs that one alone,
+//! with what the function logs; `SIPHON_SOAK_SECONDS=N` runs new ones for so long.
 //!
 //! ```text
-//!   sender ──OTLP──► siphon-agent ◄──► proxy ◄──► lambda: scrape ──► backend ──► strict receivers, or Prometheus
+//!   sender ─────────► siphon-agent ◄──► proxy ◄──► lambda: scrape ──► backend ──► strict receivers, or Prometheus
 //!                         │              │  breaks   killed           │  429, 500, resets, stalls
 //!                         ▼              ▼                            ▼
 //!                       ledger          view ───────► checks ◄──── stored

@@ -65,7 +65,10 @@ struct Seeds {
 impl Seeds {
     fn from_environment(usual: u64) -> Self {
         let (first, end, until) = match (number("SIPHON_FAULT_SEED"), number("SIPHON_SOAK_SECONDS")) {
-            (Some(seed), _) => (seed, seed + 1, None),
+            (Some(seed), _) => {
+                log();
+                (seed, seed + 1, None)
+            }
             (None, Some(seconds)) => {
                 let until = Instant::now() + Duration::from_secs(seconds);
                 (fastrand::u64(1 << 16..1 << 48), u64::MAX, Some(until))
@@ -80,6 +83,11 @@ impl Seeds {
         let goes_on = seed < self.end && self.until.is_none_or(|until| Instant::now() < until);
         goes_on.then_some(seed)
     }
+}
+
+/// What the function logs goes where the test prints.
+fn log() {
+    let _ = tracing_subscriber::fmt().with_ansi(false).with_test_writer().try_init(); // it may be there already
 }
 
 fn number(name: &str) -> Option<u64> {
