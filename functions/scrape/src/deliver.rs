@@ -176,10 +176,14 @@ impl Delivering<'_> {
         ends: &mut Ends,
     ) -> Written {
         let mut written = Written::default();
-        let deliveries = self.export.metrics(limiter, counts, Limits::default(), amp.version(), ends);
-        for Delivery { items, completes } in deliveries {
+        let mut deliveries = self.export.metrics(limiter, counts, Limits::default(), amp.version(), ends);
+        while let Some(Delivery { items, completes }) = deliveries.next() {
             let mut tally = Tally::default();
             let result = write_all(amp, items, deadline, &mut tally).await;
+            if matches!(result, Err(WriteError::Unclear)) {
+                deliveries.take_apart(); // what was done of it is told again
+                continue;
+            }
             if let Err(error) = result {
                 written.tally.merge(tally);
                 let is_misconfigured = matches!(error, WriteError::Misconfigured(_));
@@ -306,8 +310,8 @@ async fn write_all(
     deadline: Deadline,
     tally: &mut Tally,
 ) -> Result<(), WriteError> {
-    for Outgoing { request, may_be_stored } in items {
-        amp.write(request, may_be_stored, deadline, tally).await?;
+    for outgoing in items {
+        amp.write(outgoing, deadline, tally).await?;
     }
     Ok(())
 }

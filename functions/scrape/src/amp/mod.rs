@@ -13,11 +13,12 @@ use tracing::{info, warn};
 
 use crate::{
     clients::HttpsClient,
+    export::Outgoing,
     post::{Answer, Outcome, PostError, Poster},
     report::Tally,
     time::Deadline,
 };
-use refused::Refusals;
+use refused::{Refusals, is_unclear};
 use repack::Repacked;
 
 /// Amazon Managed Prometheus, as signatures name it.
@@ -35,6 +36,9 @@ pub enum WriteError {
          aps:RemoteWrite"
     )]
     Misconfigured(String),
+    /// The receiver refuses what it may have, all or some of it, or nothing. Record by record, it may tell.
+    #[error("Prometheus refuses samples of several records that it may have")]
+    Unclear,
 }
 
 impl From<PostError> for WriteError {
@@ -88,15 +92,13 @@ impl Amp {
     }
 
     /// Writes one request, in parts if the receiver finds it too large or something in it bad, in version 1.0 if it knows
-    /// no other. Counts what is stored and what is refused for good. `may_be_stored` says that it may have been written
-    /// before.
+    /// no other. Counts what is stored and what is refused for good.
     ///
     /// # Errors
     /// [`WriteError`]: part of it may be stored, but all of it stays with the agent.
     pub async fn write(
         &self,
-        request: Request,
-        may_be_stored: bool,
+        Outgoing { request, may_be_stored, records }: Outgoing,
         deadline: Deadline,
         tally: &mut Tally,
     ) -> Result<(), WriteError> {
@@ -125,6 +127,11 @@ impl Amp {
                     parts.push(Part { may_be_stored: true, ..part });
                 }
                 Outcome::Stored => stored(&part, written, tally),
+                Outcome::Rejected
+                    if records > 1 && is_unclear(&part, &judged.answer, self.stores_in_part) =>
+                {
+                    return Err(WriteError::Unclear);
+                }
                 Outcome::Rejected => {
                     let halves = refusals.take(part, &judged.answer, self.stores_in_part, tally);
                     parts.extend(halves.into_iter().rev()); // the first is popped first

@@ -8,6 +8,7 @@
 //! | counts what is written (2.0) | | as it says; of what went before, the rest is stored too, if that may be what it says |
 //! | tells of no sample | | refused whole: the specification forbids another try |
 //! | out of order, duplicate, too old | yes, and one sample, or a receiver that stores in part | stored: that is how it says so |
+//! | the same | yes, and of several records | each of these alone ([`is_unclear`]): should time be over before all are through, those that are stay so |
 //! | tells of a sample | | halves, down to the sample that is bad, which is refused by name |
 
 use siphon_core::{
@@ -30,6 +31,23 @@ const MOST_SPLITS_OF_KNOWN: u32 = 4_096;
 /// Refusals that are logged, of one request's parts.
 const MOST_LOGGED: u32 = 8;
 
+/// Whether the receiver says that it may have some of a part, and nothing of how much. One that `stores_in_part` has all good
+/// samples of what it refuses.
+pub(super) fn is_unclear(part: &Part, answer: &Answer, stores_in_part: bool) -> bool {
+    is_known(part, answer) && !has_all(part, answer, stores_in_part)
+}
+
+/// Whether the receiver says that it may have some of a part.
+fn is_known(part: &Part, answer: &Answer) -> bool {
+    part.may_be_stored && Told::read(&answer.text()).is_some_and(Told::may_mean_stored)
+}
+
+/// Whether it has all of a part that it has some of.
+fn has_all(part: &Part, answer: &Answer, stores_in_part: bool) -> bool {
+    let counts = Written::read(|name| answer.header(name)).is_some();
+    stores_in_part || counts || part.request.samples == 1
+}
+
 /// The refusals that one request has led to.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
@@ -49,9 +67,8 @@ impl Refusals {
     ) -> Vec<Part> {
         let written = Written::read(|name| answer.header(name));
         let told = Told::read(&answer.text());
-        let is_known = part.may_be_stored && told.is_some_and(Told::may_mean_stored);
-        let has_all = stores_in_part || written.is_some() || part.request.samples == 1;
-        if is_known && has_all {
+        let is_known = is_known(&part, answer);
+        if is_known && has_all(&part, answer, stores_in_part) {
             tally.samples += part.request.samples as u64;
             return Vec::new();
         }

@@ -15,75 +15,158 @@ use siphon_core::{
 use super::{BadRecord, Completes, Delivery, Export, Outgoing, PART_BYTES, counts};
 use crate::report::Reasons;
 
-/// See [`Export::metrics`].
-pub(super) fn deliveries<'a>(
-    export: &'a Export<'_>,
-    limiter: Option<Limiter>,
-    counts: bool,
+/// The deliveries of one page, made as they are asked for.
+pub struct Deliveries<'a> {
+    translators: Translators<'a>,
+    packer: Packer,
     limits: Limits,
-    version: Version,
-    ends: &'a mut Ends,
-) -> impl Iterator<Item = Delivery<Outgoing>> {
-    let head = &export.page.head;
-    let is_end = head.stopping && head.metrics.remaining_records == 0;
-    let mut has_counts = counts && !export.page.records.is_empty();
-    let mut records = export.page.share(Share::Metrics).peekable();
-    let is_repeat = records.peek().is_some_and(|record| record.sequence < head.metrics.handed_out_before.0);
-    let mut translators = Translators::new(export, limiter, ends);
-    let mut packer = Packer::new(&limits, version);
-    let mut next = records.next().map(Place::of);
-    let mut waiting = None;
-    std::iter::from_fn(move || {
-        let mut group = Group { is_repeat, ..Group::default() };
-        while let Some(place) = next {
-            let translated = waiting.take().unwrap_or_else(|| translators.translate(place));
+    records: Vec<&'a Record>,
+    /// Where the next group begins; `None` behind the last record.
+    next: Option<Place<'a>>,
+    /// What is there of it already.
+    waiting: Option<Translated>,
+    /// The first record of the latest group.
+    begun: usize,
+    /// Records before this one go alone.
+    alone: usize,
+    /// The page was handed out before.
+    is_repeat: bool,
+    has_counts: bool,
+    is_end: bool,
+    /// What goes with the last records, once it is made: it has to be the same, should they come again.
+    added: Option<Translated>,
+    is_done: bool,
+}
+
+impl<'a> Deliveries<'a> {
+    /// See [`Export::metrics`].
+    pub(super) fn new(
+        export: &'a Export<'_>,
+        limiter: Option<Limiter>,
+        counts: bool,
+        limits: Limits,
+        version: Version,
+        ends: &'a mut Ends,
+    ) -> Self {
+        let head = &export.page.head;
+        let records: Vec<_> = export.page.share(Share::Metrics).collect();
+        let is_repeat =
+            records.first().is_some_and(|record| record.sequence < head.metrics.handed_out_before.0);
+        let mut deliveries = Self {
+            translators: Translators::new(export, limiter, ends),
+            packer: Packer::new(&limits, version),
+            limits,
+            records,
+            next: None,
+            waiting: None,
+            begun: 0,
+            alone: 0,
+            is_repeat,
+            has_counts: counts && !export.page.records.is_empty(),
+            is_end: head.stopping && head.metrics.remaining_records == 0,
+            added: None,
+            is_done: false,
+        };
+        deliveries.next = deliveries.place(0);
+        deliveries
+    }
+
+    /// The records of the latest delivery come again, one by one: some of them may be stored. So each that is dealt with
+    /// stays so, however long it takes to find out about all.
+    pub fn take_apart(&mut self) {
+        self.alone = self.next.map_or(self.records.len(), |place| place.index);
+        self.next = self.place(self.begun);
+        (self.waiting, self.is_done) = (None, false);
+    }
+
+    fn place(&self, index: usize) -> Option<Place<'a>> {
+        let record = *self.records.get(index)?;
+        Some(Place { index, record, rest: Rest::default() })
+    }
+
+    fn group(&mut self) -> Group {
+        self.begun = self.next.map_or(self.records.len(), |place| place.index);
+        let is_alone = self.begun < self.alone;
+        let mut group = Group {
+            may_be_stored: self.is_repeat || is_alone,
+            added_may_be_stored: is_alone && !self.is_repeat,
+            ..Group::default()
+        };
+        while let Some(place) = self.next {
+            let translated = self.waiting.take().unwrap_or_else(|| self.translators.translate(place));
             let left = translated.left;
-            waiting = group.take(translated, &translators.sets, &limits);
-            if waiting.is_some() {
+            self.waiting = group.take(translated, &self.translators.sets, &self.limits);
+            if self.waiting.is_some() {
                 break;
             }
-            next = left.map(|rest| Place { rest, ..place }).or_else(|| records.next().map(Place::of));
-            if left.is_some() {
+            self.next = left.map(|rest| Place { rest, ..place }).or_else(|| self.place(place.index + 1));
+            if left.is_some() || is_alone {
                 break;
             }
         }
-        if next.is_none() {
-            if std::mem::take(&mut has_counts) {
-                group.add(translators.counts(export));
+        if self.next.is_none() {
+            self.is_done = true;
+            group.add(self.added());
+        }
+        group
+    }
+
+    /// The agent's counters, and markers.
+    fn added(&mut self) -> Translated {
+        let Self { translators, added, has_counts, is_end, .. } = self;
+        let added = added.get_or_insert_with(|| {
+            let mut added = if *has_counts { translators.counts() } else { Translated::default() };
+            if *is_end {
+                added.extend(translators.end());
             }
-            if is_end {
-                group.add(translators.end());
+            added
+        });
+        added.clone()
+    }
+}
+
+impl Iterator for Deliveries<'_> {
+    type Item = Delivery<Outgoing>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.is_done {
+            let delivery = self.group().close(&mut self.packer, &self.translators.sets);
+            // Once all was translated, what may come again adds no series.
+            if self.translators.sets.bytes() > PART_BYTES && self.added.is_none() {
+                self.translators.forget();
+                self.waiting = None; // it refers to what is forgotten
+            }
+            if delivery.is_some() {
+                return delivery;
             }
         }
-        let delivery = group.close(&mut packer, &translators.sets);
-        if translators.sets.bytes() > PART_BYTES {
-            translators.forget();
-            waiting = None; // it refers to what is forgotten
-        }
-        delivery
-    })
+        None
+    }
 }
 
 /// A record, from some point of it on.
 #[derive(Clone, Copy)]
 struct Place<'a> {
+    /// Of the record, in the page's share.
+    index: usize,
     record: &'a Record,
     rest: Rest,
 }
 
-impl<'a> Place<'a> {
-    fn of(record: &'a Record) -> Self {
-        Self { record, rest: Rest::default() }
-    }
-}
-
 /// What one record holds, or a part of it: one that makes very much is translated in parts.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Translated {
     batch: Batch,
     /// The record, if this is the last part.
     completes: Completes,
     left: Option<Rest>,
+}
+
+impl Translated {
+    fn extend(&mut self, other: Self) {
+        self.batch.append(other.batch);
+        self.completes.extend(other.completes);
+    }
 }
 
 /// One translator for each kind of record, with the label sets that they make, and what the receiver takes of it.
@@ -124,8 +207,9 @@ impl<'a> Translators<'a> {
     }
 
     /// The agent's own counters.
-    fn counts(&mut self, export: &Export<'_>) -> Translated {
-        let batch = counts::batch(&export.page.head, export.identity.as_ref(), &mut self.sets);
+    fn counts(&mut self) -> Translated {
+        let Export { page, identity, .. } = self.export;
+        let batch = counts::batch(&page.head, identity.as_ref(), &mut self.sets);
         self.admitted(Translated { batch, ..Translated::default() })
     }
 
@@ -169,7 +253,7 @@ impl<'a> Translators<'a> {
 
     fn translation(
         &mut self,
-        Place { record, rest }: Place<'a>,
+        Place { record, rest, .. }: Place<'a>,
     ) -> Result<(Translation, Option<Rest>), Box<dyn std::error::Error>> {
         let whole = match record.kind {
             Kind::Ecs => {
@@ -203,18 +287,22 @@ struct Group {
     completes: Completes,
     batch: Batch,
     weight: Weight,
-    /// The records were handed out before.
-    is_repeat: bool,
-    /// What goes with the last ones, and is new.
+    /// The records went out before.
+    may_be_stored: bool,
+    /// What goes with the last ones.
     added: Batch,
+    /// It went out before.
+    added_may_be_stored: bool,
 }
 
 impl Group {
-    /// Takes a record in, or gives it back where it would pass the limits. The first one always has room: should it pass
-    /// the limits alone, it becomes several requests under one cursor.
+    /// Takes a record in, or gives it back where it would pass the limits, or is not all of it: what became of a part
+    /// counts once the record is done, not with those before it. The first one always has room: should it pass the limits
+    /// alone, it becomes several requests under one cursor.
     fn take(&mut self, mut record: Translated, sets: &LabelSets, limits: &Limits) -> Option<Translated> {
         let weight = self.weight.clone().plus(&mut record.batch, sets);
-        if self.batch.samples() > 0 && !weight.fits(limits) {
+        let is_too_much = self.batch.samples() > 0 && !weight.fits(limits);
+        if is_too_much || self.completes.through.is_some() && record.left.is_some() {
             return Some(record);
         }
         self.weight = weight;
@@ -232,7 +320,7 @@ impl Group {
 
     /// `None` if there is nothing in it, not even a record or what was left out of a part of one.
     fn close(mut self, packer: &mut Packer, sets: &LabelSets) -> Option<Delivery<Outgoing>> {
-        if !self.is_repeat {
+        if !self.may_be_stored {
             self.batch.append(std::mem::take(&mut self.added));
         }
         let is_empty = self.batch.samples() + self.added.samples() == 0;
@@ -240,9 +328,12 @@ impl Group {
             return None;
         }
         let mut items = Vec::new();
-        for (batch, may_be_stored) in [(&mut self.batch, self.is_repeat), (&mut self.added, false)] {
+        let records = self.completes.arrived.len();
+        for (batch, may_be_stored, records) in
+            [(&mut self.batch, self.may_be_stored, records), (&mut self.added, self.added_may_be_stored, 1)]
+        {
             let (requests, drops) = packer.requests(batch, sets);
-            items.extend(requests.into_iter().map(|request| Outgoing { request, may_be_stored }));
+            items.extend(requests.into_iter().map(|request| Outgoing { request, may_be_stored, records }));
             for drop in drops {
                 let Completes { dropped, exemplars, .. } = &mut self.completes;
                 (if drop.is_exemplars() { exemplars } else { dropped }).add(drop.reason, drop.samples);
@@ -354,6 +445,38 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_delivery_that_is_taken_apart_comes_again_record_by_record_with_what_was_added() {
+        let through = |n| Some(Cursor(n));
+        let items = |d: Delivery<Outgoing>| -> (Option<Cursor>, Vec<(usize, bool, usize)>) {
+            let items = d.items.iter().map(|item| (item.request.samples, item.may_be_stored, item.records));
+            (d.completes.through, items.collect())
+        };
+        let mut last = page(5);
+        last.head.stopping = true;
+        let options = Translation::default();
+        for is_repeat in [false, true] {
+            last.head.metrics.handed_out_before = Cursor(if is_repeat { 15 } else { 10 });
+            let export = Export::new(&last, &options);
+            let mut ends = Ends::default();
+            let limits = Limits { samples: 25, ..Limits::default() };
+            let mut deliveries = export.metrics(None, true, limits, Version::V1, &mut ends);
+            assert_eq!(deliveries.next().map(items), Some((through(13), vec![(24, is_repeat, 3)])));
+            deliveries.take_apart();
+            let alone: Vec<_> = deliveries.by_ref().take(3).map(items).collect();
+            let want = [11, 12, 13].map(|n| (through(n), vec![(8, true, 1)]));
+            assert_eq!(alone, want);
+
+            let together = if is_repeat { vec![(16, true, 2), (8, false, 1)] } else { vec![(24, false, 2)] };
+            assert_eq!(deliveries.next().map(items), Some((through(15), together)), "with eight markers");
+            deliveries.take_apart();
+            let alone: Vec<_> = deliveries.map(items).collect();
+            let markers = (8, !is_repeat, 1);
+            let want = [(through(14), vec![(8, true, 1)]), (through(15), vec![(8, true, 1), markers])];
+            assert_eq!(alone, want, "the markers went with the others the first time, but for a repeat");
+        }
+    }
+
     /// One request of so many points, each of a series of its own, whose resource has seven kilobytes.
     fn heavy(points: usize) -> Record {
         let attribute = |key: &str, text: String| {
@@ -387,6 +510,15 @@ mod tests {
         assert_eq!(samples.iter().sum::<usize>(), 3 * 8 + 5_000);
         assert!(samples.iter().all(|samples| *samples <= PART_BYTES / 7_000 + 1), "{samples:?}");
         assert_eq!(delivered(&page, Limits::default()), parts, "the same each time");
+    }
+
+    /// Should a later part fail, the first comes again: it must not count with the records before it.
+    #[test]
+    fn a_part_shares_no_delivery_with_records_before_it_even_if_they_hold_nothing() {
+        let nothing = Record { sequence: 19, payload: Bytes::new(), ..heavy(0) };
+        let parts = delivered(&page_of(vec![nothing, heavy(5_000)]), Limits::default());
+        assert_eq!(parts[0], (Some(Cursor(20)), vec![]));
+        assert_eq!(parts[1].0, None);
     }
 
     #[test]

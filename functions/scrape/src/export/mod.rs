@@ -21,6 +21,7 @@ use siphon_core::{
 };
 
 use crate::{report::Reasons, settings::Translation};
+pub use metrics::Deliveries;
 
 /// Bytes of an unreadable record that go into the log.
 const SHOWN_BYTES: usize = 48;
@@ -43,8 +44,10 @@ pub struct Delivery<T> {
 pub struct Outgoing {
     /// The request.
     pub request: Request,
-    /// An earlier page had its records, so that it may have been written before.
+    /// It went before, or an earlier page had its records: it may have been written.
     pub may_be_stored: bool,
+    /// How many records it has samples of.
+    pub records: usize,
 }
 
 /// Traces for an OTLP endpoint, or for PutTraceSegments.
@@ -57,7 +60,7 @@ pub enum SpansOrSegments {
 }
 
 /// Consecutive records of one share.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Completes {
     /// The cursor behind the last one; `None` if there is none.
     pub through: Option<Cursor>,
@@ -161,8 +164,8 @@ impl<'a> Export<'a> {
         limits: Limits,
         version: Version,
         ends: &'b mut Ends,
-    ) -> impl Iterator<Item = Delivery<Outgoing>> {
-        metrics::deliveries(self, limiter, counts, limits, version, ends)
+    ) -> Deliveries<'b> {
+        Deliveries::new(self, limiter, counts, limits, version, ends)
     }
 
     /// The documents of the traces share, as many a delivery as one call takes.

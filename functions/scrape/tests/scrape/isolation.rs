@@ -1,6 +1,8 @@
 //! One bad sample costs no other, and a replay is no loss: with a receiver that stores nothing of a request that it refuses,
 //! and with one that stores the good part.
 
+use std::time::Duration;
+
 use siphon_core::{
     otlp::Metric,
     units::UnixMillis,
@@ -8,7 +10,7 @@ use siphon_core::{
 };
 
 use super::world::{
-    ENOUGH, World,
+    ENOUGH, SHORT, World,
     agent::Manner,
     metrics::{gauge, number},
     prometheus::{Keeps, Reply},
@@ -121,6 +123,30 @@ async fn what_was_stored_before_its_ack_was_lost_counts_as_stored() {
     }
 }
 
+/// It takes a while to find out of each sample that a receiver that keeps nothing has it. What is found out by the end of
+/// an invocation is not forgotten.
+#[tokio::test]
+async fn a_replay_that_takes_longer_than_there_is_time_for_goes_forward() {
+    let world = strict(Keeps::Nothing).await;
+    world.agent.readings(12, 20);
+    world.agent.edit(|state| state.manner = Manner::DeafToAcks);
+    world.scrape(ENOUGH).await;
+    let before = world.prometheus.stored();
+    world.agent.edit(|state| state.manner = Manner::Honest);
+    world.prometheus.edit(|state| state.slowest = Duration::from_millis(40));
+    let mut acked = 0;
+    while acked < 12 {
+        world.agent.edit(|state| state.give_up_lease());
+        let tally = world.scrape(SHORT).await.tally;
+        assert!(world.agent.acked().0 > acked, "{acked} were acknowledged before, and no more are");
+        assert_eq!(tally.samples_rejected.total(), 0);
+        acked = world.agent.acked().0;
+    }
+    let told = exported(&world).into_iter().filter(|count| count.event == "stored_samples");
+    assert_eq!(world.prometheus.stored(), before);
+    assert_eq!(told.map(|count| count.value).sum::<u64>(), before.0 as u64);
+}
+
 /// The first try of a record was stored and its answer lost; a receiver that keeps nothing then says that it has newer ones.
 #[tokio::test]
 async fn the_same_bytes_again_are_stored_if_the_receiver_has_them() {
@@ -141,7 +167,7 @@ async fn replayed(metrics: Vec<Metric>) -> World {
     let before = world.prometheus.stored();
     world.agent.metrics(&JOB, metrics);
     world.prometheus.replies(&[Reply::Status(503)]);
-    world.scrape(super::world::SHORT).await;
+    world.scrape(SHORT).await;
     assert_eq!(world.prometheus.stored(), before);
     world.prometheus.replies(&[]);
     world.agent.edit(|state| state.give_up_lease());
