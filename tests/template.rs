@@ -236,8 +236,8 @@ fn a_stopping_task_invokes_its_drain_at_once_and_not_when_it_is_too_late() {
     let target = &rule["Targets"][0];
     assert_eq!(target["Arn"], json!({ "Fn::GetAtt": ["DrainFunction", "Arn"] }));
     assert_eq!(target["RetryPolicy"]["MaximumEventAgeInSeconds"], 120, "{name}");
-    let (_, invoke) = resources(template, "AWS::Lambda::EventInvokeConfig").next().unwrap();
-    assert_eq!(invoke["Properties"]["MaximumEventAgeInSeconds"], 120);
+    let invoke = &template["Resources"]["DrainFunctionEventInvokeConfig"]["Properties"];
+    assert_eq!(invoke["MaximumEventAgeInSeconds"], 120);
     let timeout = template["Resources"]["DrainFunction"]["Properties"]["Timeout"].as_u64();
     assert!(timeout >= Some(2 * 120), "an application's stopTimeout and then the agent's");
 }
@@ -358,6 +358,12 @@ fn a_lost_tick_is_not_made_up_for() {
     let (_, schedule) = resources(template, "AWS::Scheduler::Schedule").next().unwrap();
     let retry = &schedule["Properties"]["Target"]["RetryPolicy"];
     assert_eq!(retry, &json!({ "MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0 }));
+    let invoke = &template["Resources"]["EnumerateFunctionEventInvokeConfig"]["Properties"];
+    assert_eq!(
+        (&invoke["MaximumEventAgeInSeconds"], &invoke["MaximumRetryAttempts"]),
+        (&json!(60), &json!(0)),
+        "nor where the function was throttled or failed"
+    );
     assert_eq!(
         schedule["Properties"]["Name"],
         Value::Null,

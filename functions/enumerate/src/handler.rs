@@ -48,7 +48,7 @@ pub enum EnumerateError {
 /// Lists tasks, sends shards. The event that set it off tells nothing that matters.
 ///
 /// # Errors
-/// [`EnumerateError`], so that Lambda counts the failure and tries again.
+/// [`EnumerateError`], so that Lambda counts the failure. The next tick tries again.
 pub async fn handle(context: &Context) -> Result<Report, EnumerateError> {
     let Context { ecs, sqs, config, cache } = context;
     let mut cache = cache.lock().await;
