@@ -18,6 +18,7 @@ use siphon_local::receivers::{REMOTE_WRITE_PATH, Receivers};
 use tokio::{
     io::AsyncWriteExt as _,
     net::{TcpListener, TcpStream},
+    task::JoinHandle,
     time::sleep,
 };
 
@@ -73,10 +74,11 @@ impl Trouble {
 /// What tells a request's version.
 const VERSION: &str = "x-prometheus-remote-write-version";
 
-/// Serves until its runtime ends.
+/// Serves until it is dropped.
 pub(crate) struct Backend {
     address: SocketAddr,
     shared: Arc<Shared>,
+    serving: JoinHandle<()>,
 }
 
 struct Shared {
@@ -115,14 +117,14 @@ impl Backend {
             trap,
             order: Mutex::default(),
         });
-        let backend = Self { address, shared: Arc::clone(&shared) };
-        tokio::spawn(async move {
+        let serve = Arc::clone(&shared);
+        let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let shared = Arc::clone(&shared);
+                let shared = Arc::clone(&serve);
                 tokio::spawn(async move { shared.serve(stream).await });
             }
         });
-        backend
+        Self { address, shared, serving }
     }
 
     /// Those of a function that writes here, and is told nothing else.
@@ -159,6 +161,12 @@ impl Backend {
     /// What was offered out of order, or twice with different values.
     pub(crate) fn disorder(&self) -> Vec<String> {
         self.shared.order.lock().unwrap().problems.clone()
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.serving.abort();
     }
 }
 

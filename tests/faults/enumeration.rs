@@ -43,7 +43,8 @@ async fn schedule(seed: u64) -> Result<(), String> {
     let mut rng = Rng::with_seed(seed);
     let mut schedule = Schedule::draw(seed, Receiver::Amp);
     schedule.steps.clear();
-    let habit = Habit { skew_ms: 0, ..schedule.habits[0] };
+    let drawn = schedule.habits[0];
+    let habit = Habit { skew_ms: 0, gauges: drawn.gauges.min(40), ..drawn };
     schedule.habits.clear();
     schedule.habits.resize(rng.usize(3..=6), habit);
     let mut world = World::new(&schedule, None).await;

@@ -1,7 +1,7 @@
 //! A schedule of faults, drawn from a seed: the same seed, the same schedule. When each step meets what the processes are
 //! doing is up to the machine.
 
-use std::{fmt, time::Duration};
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use fastrand::Rng;
 
@@ -47,6 +47,14 @@ impl Receiver {
         match self {
             Self::Amp => 40 * 60 * 1000,
             Self::Prometheus => 20 * 60 * 1000,
+        }
+    }
+
+    /// Samples of a large export. Of one that rolls back, each sample of a replay may have to be asked for.
+    const fn many_gauges(self) -> RangeInclusive<u32> {
+        match self {
+            Self::Amp => 200..=400,
+            Self::Prometheus => 30..=60,
         }
     }
 }
@@ -145,7 +153,7 @@ fn habit(rng: &mut Rng, receiver: Receiver) -> Habit {
     let most_skew_ms = receiver.most_skew_ms();
     // A few fill pages and requests; most have little to say, often.
     let (gauges, pause_ms) = if rng.u32(..8) == 0 {
-        (rng.u32(200..=400), rng.u64(15..40))
+        (rng.u32(receiver.many_gauges()), rng.u64(15..40))
     } else {
         (rng.u32(1..=12), rng.u64(5..40))
     };
