@@ -6,7 +6,7 @@ use super::{
     reason,
 };
 use crate::{
-    series::{Batch, LabelSets, SeriesId},
+    series::{Batch, LabelSets, NAME, SeriesId},
     units::UnixMillis,
 };
 
@@ -73,7 +73,16 @@ impl Limiter {
     pub fn apply(&mut self, batch: &mut Batch, sets: &mut LabelSets) -> Losses {
         let mut losses = Losses::default();
         count(&mut losses.exemplars, reason::EXEMPLARS_UNSUPPORTED, batch.take_exemplars() as u64);
-        batch.retain_samples(|series, at| self.keeps(series, at, sets, &mut losses));
+        let newest_kept = batch.times().filter(|at| (self.oldest..=self.newest).contains(at)).max();
+        batch.retain_samples(|series, at| {
+            // It has the time of its resource's newest point, which must not take it along.
+            if let Some(newest_kept) =
+                newest_kept.filter(|_| *at > self.newest && is_target_info(*series, sets))
+            {
+                *at = newest_kept;
+            }
+            self.keeps(series, *at, sets, &mut losses)
+        });
         batch.retain_histograms(|series, histogram| {
             self.keeps(series, histogram.at, sets, &mut losses)
                 && match fit(histogram) {
@@ -143,6 +152,10 @@ impl Limiter {
     }
 }
 
+fn is_target_info(series: SeriesId, sets: &LabelSets) -> bool {
+    sets.get(series).and_then(|labels| labels.get(NAME)) == Some("target_info")
+}
+
 fn count(losses: &mut Vec<Loss>, reason: &'static str, n: u64) {
     match losses.iter_mut().find(|loss| loss.reason == reason) {
         Some(loss) => loss.count += n,
@@ -154,7 +167,7 @@ fn count(losses: &mut Vec<Loss>, reason: &'static str, n: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::series::{Buckets, Exemplar, NAME, NativeHistogram};
+    use crate::series::{Buckets, Exemplar, NativeHistogram};
 
     const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 
@@ -213,6 +226,30 @@ mod tests {
         assert_eq!(counted(&losses.exemplars), [("exemplars_unsupported", 1)]);
         assert_eq!(left(&mut batch, &sets), [("up".to_owned(), 1, 1), ("reserved".to_owned(), 3, 3)]);
         assert!(batch.by_series().all(|s| s.exemplars.is_empty()));
+    }
+
+    /// A resource tells of itself at the time of its newest point.
+    #[test]
+    fn a_point_ahead_of_the_clock_does_not_take_target_info_along() {
+        let mut sets = LabelSets::default();
+        let up = series(&mut sets, &[(NAME, "up")]);
+        let info = series(&mut sets, &[(NAME, "target_info"), ("job", "shop")]);
+        let ahead = NOW.plus(MAX_AHEAD_MS + 1);
+        let applied = |times: &[UnixMillis], sets: &mut LabelSets| {
+            let mut batch = Batch::default();
+            times.iter().for_each(|at| batch.push(up, *at, 1.0));
+            batch.push(info, ahead, 1.0);
+            let losses = Limiter::new(NOW).apply(&mut batch, sets);
+            let times: Vec<_> = batch.times().collect();
+            (times, losses.dropped)
+        };
+        let lost = |count| vec![Loss { reason: reason::IN_FUTURE, count }];
+        let good = [NOW, NOW.plus(5)];
+        assert_eq!(
+            applied(&[good[0], ahead, good[1]], &mut sets),
+            (vec![good[0], good[1], good[1]], lost(1))
+        );
+        assert_eq!(applied(&[ahead], &mut sets), (vec![], lost(2)), "there is nothing to tell of");
     }
 
     #[test]

@@ -85,9 +85,15 @@ impl Batch {
         (self.samples() > 0 && later.samples() > 0).then_some((self, later))
     }
 
-    /// Takes out the samples that `keep` doesn't keep. It may put one under another series.
-    pub(crate) fn retain_samples(&mut self, mut keep: impl FnMut(&mut SeriesId, UnixMillis) -> bool) {
-        self.samples.retain_mut(|(series, sample)| keep(series, sample.at));
+    /// Takes out the samples that `keep` doesn't keep. It may put one under another series, and give it another time.
+    pub(crate) fn retain_samples(&mut self, mut keep: impl FnMut(&mut SeriesId, &mut UnixMillis) -> bool) {
+        self.samples.retain_mut(|(series, sample)| keep(series, &mut sample.at));
+    }
+
+    /// The times of all samples and native histograms, in no order.
+    pub(crate) fn times(&self) -> impl Iterator<Item = UnixMillis> {
+        let samples = self.samples.iter().map(|(_, sample)| sample.at);
+        samples.chain(self.histograms.iter().map(|(_, histogram)| histogram.at))
     }
 
     /// Takes out the native histograms that `keep` doesn't keep. It may put one under another series, and change it.
