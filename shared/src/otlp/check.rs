@@ -11,7 +11,7 @@ mod tests;
 
 use std::fmt;
 
-use super::shape::{METRICS_REQUEST, Shape, TRACE_REQUEST, Type};
+use super::shape::{Field, METRICS_REQUEST, Shape, TRACE_REQUEST, Type};
 use crate::protobuf::read::{Fields, Key, Malformed, Value};
 
 /// The number of spans in an `ExportTraceServiceRequest`.
@@ -70,11 +70,15 @@ impl From<Malformed> for Fault {
 fn message(shape: &Shape, mut fields: Fields<'_>) -> Result<u64, Fault> {
     let mut items = u64::from(shape.is_item);
     let (mut chosen, mut chosen_items) = (0, 0);
+    // Fields come in the order of the table, as a rule: the next one is looked for from the latest on.
+    let mut ahead = shape.fields;
     while let Some(key) = fields.key()? {
-        let Some(field) = shape.fields.iter().find(|field| field.tag == key.tag) else {
+        let found = find(ahead, key.tag).or_else(|| find(shape.fields, key.tag));
+        let Some((field, from)) = found else {
             skip(key, &mut fields).map_err(|fault| Fault::from(fault).within("unknown field"))?;
             continue;
         };
+        ahead = from;
         let found = value(field.kind, key, &mut fields).map_err(|fault| fault.within(field.name))?;
         match field.kind {
             // Of several alternatives on the wire the last one counts; one that comes again is merged.
@@ -86,13 +90,24 @@ fn message(shape: &Shape, mut fields: Fields<'_>) -> Result<u64, Fault> {
     Ok(items + chosen_items)
 }
 
+/// The field with this number, and the fields from it on.
+fn find(mut fields: &'static [Field], tag: u32) -> Option<(&'static Field, &'static [Field])> {
+    while let Some((field, later)) = fields.split_first() {
+        if field.tag == tag {
+            return Some((field, fields));
+        }
+        fields = later;
+    }
+    None
+}
+
 /// Checks the value of a field that the tables name.
 fn value(kind: Type, key: Key, fields: &mut Fields<'_>) -> Result<u64, Fault> {
     match (kind, fields.value(key)?) {
         (Type::Varint(_) | Type::Varints, Value::Varint(_))
         | (Type::Fixed64(_) | Type::Fixed64s(_), Value::Fixed64(_))
         | (Type::Bytes(_), Value::Delimited(_)) => Ok(0),
-        (Type::Text, Value::Delimited(text)) => Ok(text.text().map(|_| 0)?),
+        (Type::Text, Value::Delimited(text)) => Ok(text.check_text().map(|()| 0)?),
         (Type::Varints, Value::Delimited(packed)) => each(packed, Fields::varint),
         (Type::Fixed64s(_), Value::Delimited(packed)) => each(packed, Fields::fixed64),
         (Type::Message(shape) | Type::Messages(shape) | Type::Choice(shape), Value::Delimited(inner)) => {

@@ -148,6 +148,12 @@ impl<'a> Fields<'a> {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
+    /// Whether the same bytes are UTF-8. Nearly all text is ASCII, which is sooner seen.
+    #[inline]
+    pub(crate) fn check_text(&self) -> Result<(), Malformed> {
+        if self.rest().is_ascii() { Ok(()) } else { self.text().map(drop) }
+    }
+
     /// The same bytes as UTF-8.
     pub(crate) fn text(&self) -> Result<&'a str, Malformed> {
         std::str::from_utf8(self.rest())
