@@ -12,7 +12,9 @@ use log::error;
 use serde::Deserialize;
 use siphon_core::{
     statsd::Flush,
-    wire::{Ack, BootId, PageHead, PullRequest, Refusal, RefusalCode, SamplingHandover, start_page},
+    wire::{
+        Ack, BootId, PAGE_BYTES, PageHead, PullRequest, Refusal, RefusalCode, SamplingHandover, start_page,
+    },
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -23,9 +25,6 @@ use crate::{
     sampling::HandoverError,
     spool::{Selection, Spool},
 };
-
-/// No page has more bytes of records, whatever is asked for, unless one record alone has.
-const MAX_PAGE_BYTES: usize = 2 << 20;
 
 /// Hands out the agent's spool, one page at a time.
 pub struct Handout {
@@ -145,7 +144,7 @@ impl Handout {
     }
 
     fn page(&self, task: &[u8], max_bytes: u64) -> Result<(Vec<u8>, u64), Refusal> {
-        let max_bytes = usize::try_from(max_bytes).unwrap_or(MAX_PAGE_BYTES).min(MAX_PAGE_BYTES);
+        let max_bytes = usize::try_from(max_bytes).unwrap_or(PAGE_BYTES).min(PAGE_BYTES);
         self.agent.catch_up();
         if self.agent.stopping.get() {
             self.agent.flush(Flush::Changed);

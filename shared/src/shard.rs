@@ -1,10 +1,35 @@
 //! A shard: the agents that one `scrape` invocation takes. `enumerate` writes it, `scrape` reads it, SQS carries it.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, num::NonZeroU16};
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::UnixMillis;
+use crate::{
+    settings::{Settings, parsed},
+    units::UnixMillis,
+    wire::DEFAULT_PORT,
+};
+
+/// How agents are told from other containers, and where they listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// The container's name in the task definition.
+    pub container: String,
+    /// Its pull port.
+    pub port: u16,
+}
+
+impl Agent {
+    /// What `SIPHON_AGENT_CONTAINER` and `SIPHON_AGENT_PORT` say, alike for all functions.
+    pub fn read(settings: &mut Settings<impl Fn(&str) -> Option<String>>) -> Self {
+        let port = NonZeroU16::new(DEFAULT_PORT).unwrap_or(NonZeroU16::MIN);
+        Self {
+            container: settings
+                .read("SIPHON_AGENT_CONTAINER", "siphon-agent".to_owned(), |text| Ok(text.to_owned())),
+            port: settings.read("SIPHON_AGENT_PORT", port, parsed("a port from 1 to 65535")).get(),
+        }
+    }
+}
 
 /// Where one agent listens, and for which task it must answer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ecs::{Client, error::DisplayErrorContext, types::Task};
 use futures_util::{StreamExt, stream};
+use siphon_core::shard::Agent;
 use tracing::{error, warn};
 
 use crate::{
     cache::Cache,
-    tasks::{self, Agent, Skip},
+    tasks::{self, Skip},
 };
 
 /// Clusters listed at once.

@@ -1,14 +1,10 @@
 //! What the function is told by its environment.
 
-use std::num::NonZeroU16;
-
 use siphon_core::{
     settings::{Accepted, SettingErrors, Settings, parsed, whole},
-    wire::DEFAULT_PORT,
+    shard::Agent,
 };
 use tracing_subscriber::filter::LevelFilter;
-
-use crate::tasks::Agent;
 
 /// All settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,14 +28,10 @@ impl Config {
     /// All settings that were refused, each with what is accepted.
     pub fn read(look_up: impl Fn(&str) -> Option<String>) -> Result<Self, SettingErrors> {
         let mut settings = Settings::new(look_up);
-        let port = NonZeroU16::new(DEFAULT_PORT).unwrap_or(NonZeroU16::MIN);
         let config = Self {
             queue_url: settings.required("SIPHON_QUEUE_URL", url).unwrap_or_default(),
             clusters: settings.read("SIPHON_CLUSTERS", Vec::new(), list),
-            agent: Agent {
-                container: settings.read("SIPHON_AGENT_CONTAINER", "siphon-agent".to_owned(), text),
-                port: settings.read("SIPHON_AGENT_PORT", port, parsed("a port from 1 to 65535")).get(),
-            },
+            agent: Agent::read(&mut settings),
             shard_tasks: settings.read("SIPHON_SHARD_TASKS", 25, whole(1..=1000)),
             log_level: settings.read(
                 "SIPHON_LOG_LEVEL",
@@ -54,10 +46,6 @@ impl Config {
 fn url(text: &str) -> Result<String, Accepted> {
     let is_url = text.starts_with("https://") || text.starts_with("http://");
     is_url.then(|| text.to_owned()).ok_or_else(|| Accepted("the queue's URL".to_owned()))
-}
-
-fn text(text: &str) -> Result<String, Accepted> {
-    Ok(text.to_owned())
 }
 
 fn list(text: &str) -> Result<Vec<String>, Accepted> {

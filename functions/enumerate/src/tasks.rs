@@ -3,16 +3,7 @@
 use std::net::IpAddr;
 
 use aws_sdk_ecs::types::{Attachment, Container, Task};
-use siphon_core::shard::Target;
-
-/// How an agent is told from other containers, and where it listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Agent {
-    /// The container's name in the task definition.
-    pub container: String,
-    /// Its pull port.
-    pub port: u16,
-}
+use siphon_core::shard::{Agent, Target};
 
 /// Why a task is no target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

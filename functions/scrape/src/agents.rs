@@ -15,8 +15,8 @@ use tokio::{
 };
 
 use crate::{
-    agent_client::AgentError, agent_tls::AgentTls, clients::HttpsClient, handler::StartError, keys::Keyring,
-    settings::Config,
+    agent_client::AgentError, agent_tls::AgentTls, clients::HttpsClient, keys::Keyring, settings::Config,
+    start_error::StartError,
 };
 
 /// An agent in the same VPC answers within milliseconds; one that is gone never does.

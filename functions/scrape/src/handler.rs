@@ -5,7 +5,6 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::{StreamExt, stream};
-use http::uri::InvalidUri;
 use serde::Serialize;
 use serde_json::Value;
 use siphon_core::{
@@ -22,11 +21,11 @@ use crate::{
     deliver::Receivers,
     drain::drain,
     event::{Event, EventError},
-    keys::SecretError,
     last_drain::drain_last,
     report::Tally,
     sampling::Sampling,
     settings::{Config, TracesExporter},
+    start_error::StartError,
     task_event::TaskStateChange,
     time::{Deadlines, now},
     traces::{self, Otlp, Segments, Traces},
@@ -40,28 +39,6 @@ pub struct Context {
     config: Config,
     agents: Agents,
     receivers: Receivers,
-}
-
-/// Why the function can't start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// No certificates to trust.
-    #[error("no CA certificates found; install them, or name a bundle in SSL_CERT_FILE")]
-    Certificates(#[source] std::io::Error),
-    /// The environment says nothing of where and who we are.
-    #[error(
-        "no AWS region or credentials; on Lambda both are in the environment, elsewhere set AWS_REGION and credentials"
-    )]
-    Aws,
-    /// The environment gives an address for AWS that is none.
-    #[error("AWS_ENDPOINT_URL is no address")]
-    Endpoint(#[source] InvalidUri),
-    /// The TLS library knows no TLS 1.3.
-    #[error("no TLS to agents")]
-    Tls(#[source] tokio_rustls::rustls::Error),
-    /// No keys to talk to agents with.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
 }
 
 impl Context {

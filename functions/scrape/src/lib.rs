@@ -30,6 +30,7 @@ pub mod post;
 pub mod report;
 pub mod sampling;
 pub mod settings;
+pub mod start_error;
 pub mod task_event;
 pub mod time;
 pub mod traces;

@@ -1,6 +1,6 @@
 //! What the function is told by its environment.
 
-use std::{collections::BTreeSet, num::NonZeroU16, ops::RangeInclusive};
+use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use http::Uri;
 use siphon_core::{
@@ -8,12 +8,11 @@ use siphon_core::{
     prometheus::{self, ResourceFilter},
     remote_write::Version,
     settings::{Accepted, SettingErrors, Settings, flag, parsed, whole},
-    wire::{DEFAULT_PORT, Keys, MAX_PAGE_BYTES, Pin, PinError},
+    shard::Agent,
+    wire::{Keys, PAGE_BYTES, Pin, PinError},
     xray,
 };
 use tracing_subscriber::filter::LevelFilter;
-
-use crate::task_event::Agent;
 
 /// The setting that gives the keys.
 const KEY: &str = "SIPHON_KEY";
@@ -22,7 +21,7 @@ const KEY: &str = "SIPHON_KEY";
 const KEY_SECRET_ARN: &str = "SIPHON_KEY_SECRET_ARN";
 
 /// Bytes that one pull may ask for.
-const PAGE_BYTES: RangeInclusive<u64> = 65_536..=MAX_PAGE_BYTES as u64 / 2;
+const ASKED_BYTES: RangeInclusive<u64> = 65_536..=PAGE_BYTES as u64;
 
 /// All settings.
 #[derive(Clone, Debug)]
@@ -107,8 +106,8 @@ impl Config {
         let xray_otlp_endpoint = settings.optional("SIPHON_XRAY_OTLP_ENDPOINT", otlp_url);
         let xray_address = settings.optional("AWS_ENDPOINT_URL_XRAY", address);
         let concurrent_agents = settings.read("SIPHON_CONCURRENT_AGENTS", 16, whole(1..=256));
-        let page_max_bytes = settings.read("SIPHON_PAGE_MAX_BYTES", 1 << 20, whole(PAGE_BYTES));
-        let agent = read_agent(&mut settings);
+        let page_max_bytes = settings.read("SIPHON_PAGE_MAX_BYTES", 1 << 20, whole(ASKED_BYTES));
+        let agent = Agent::read(&mut settings);
         let level = parsed("off, error, warn, info, debug or trace");
         let log_level = settings.read("SIPHON_LOG_LEVEL", LevelFilter::INFO, level);
         let config = keys.zip(endpoint).map(|(keys, prometheus_endpoint)| Self {
@@ -155,15 +154,6 @@ impl Translation {
                 log_groups: settings.read("SIPHON_LOG_GROUPS", Vec::new(), list),
             },
         }
-    }
-}
-
-fn read_agent(settings: &mut Settings<impl Fn(&str) -> Option<String>>) -> Agent {
-    let port = NonZeroU16::new(DEFAULT_PORT).unwrap_or(NonZeroU16::MIN);
-    Agent {
-        container: settings
-            .read("SIPHON_AGENT_CONTAINER", "siphon-agent".to_owned(), |text| Ok(text.to_owned())),
-        port: settings.read("SIPHON_AGENT_PORT", port, parsed("a port from 1 to 65535")).get(),
     }
 }
 
@@ -328,7 +318,7 @@ mod tests {
             ("SIPHON_ECS_METRICS", "ecs.task.luck"),
             ("SIPHON_AMP_LIMITS", "maybe"),
             ("SIPHON_CONCURRENT_AGENTS", "0"),
-            ("SIPHON_PAGE_MAX_BYTES", "1"),
+            ("SIPHON_PAGE_MAX_BYTES", "2097153"),
             ("SIPHON_AGENT_PORT", "0"),
             ("SIPHON_AGENT_CERTIFICATES", "ab:cd"),
             ("SIPHON_TRACES_EXPORTER", "zipkin"),

@@ -4,22 +4,13 @@
 use std::net::IpAddr;
 
 use serde::Deserialize;
-use siphon_core::shard::Target;
+use siphon_core::shard::{Agent, Target};
 
 /// The `detail-type` of these events.
 pub const DETAIL_TYPE: &str = "ECS Task State Change";
 
 /// Of the states before a task's network interface is taken away. In these its agent can be reached.
 const REACHABLE: [&str; 3] = ["RUNNING", "DEACTIVATING", "STOPPING"];
-
-/// How agents are told from other containers, and where they listen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Agent {
-    /// The container's name in the task definition.
-    pub container: String,
-    /// Its pull port.
-    pub port: u16,
-}
 
 /// The event, as far as it matters. Everything may be missing: fields are only ever added, but not in every state there.
 #[derive(Debug, Deserialize)]

@@ -41,7 +41,7 @@ pub use message::{
     Ack, BootId, Cursor, Cursors, LeaseId, MAX_EXPORTED, MAX_NAME_BYTES, ParseIdError, PullRequest, Refusal,
     RefusalCode, RulesDigest,
 };
-pub use page::{MAX_PAGE_BYTES, Page, PageError, PageHead, ShareHead, start_page};
+pub use page::{MAX_PAGE_BYTES, PAGE_BYTES, Page, PageError, PageHead, ShareHead, start_page};
 pub use pin::{Pin, PinError};
 pub use reading::{Reading, ReadingError};
 pub use sampling::{

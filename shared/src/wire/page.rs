@@ -9,11 +9,14 @@ use crate::units::UnixMillis;
 /// First bytes of a page: format 1.
 const MAGIC: [u8; 4] = *b"SPH1";
 
-/// No agent builds a larger page, and no puller reads one.
+/// No agent puts more bytes of records into a page, whatever is asked for, unless one record alone has more.
+pub const PAGE_BYTES: usize = 2 << 20;
+
+/// No puller reads a larger page: room for the largest record that there may be, with a head.
 pub const MAX_PAGE_BYTES: usize = 32 << 20;
 
-/// The most records of a page: agents put no more than 2 MiB of them into one, unless one alone is larger.
-const MAX_RECORDS: usize = (2 << 20) / FRAME_HEADER_BYTES;
+/// The most records of a page.
+const MAX_RECORDS: usize = PAGE_BYTES / FRAME_HEADER_BYTES;
 
 /// The most bytes of a page's head, and of its task answer, of which agents read as much.
 const MAX_PART_BYTES: usize = 1 << 20;

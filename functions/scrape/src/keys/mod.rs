@@ -13,8 +13,8 @@ use tracing::{info, warn};
 use crate::{
     clients::HttpsClient,
     describe,
-    handler::StartError,
     settings::{Config, KeySource},
+    start_error::StartError,
     time::Deadline,
 };
 pub use choice::KeyChoice;

@@ -29,8 +29,9 @@ use siphon_core::{
 };
 use siphon_scrape::{
     clients,
-    handler::{Context, Scraped, StartError, scrape, scrape_last},
+    handler::{Context, Scraped, scrape, scrape_last},
     settings::Config,
+    start_error::StartError,
     task_event::TaskStateChange,
     time::now,
 };
