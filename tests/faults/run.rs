@@ -19,8 +19,9 @@ use crate::{
     world::{Place, World, number},
 };
 
-/// How long draining may take once nothing fails any more.
-const CALM: Duration = Duration::from_secs(60);
+/// How long draining may take once nothing fails any more: seconds, but minutes on a machine that is busy, for what is bad is
+/// told from what is good request by request.
+pub(crate) const CALM: Duration = Duration::from_secs(240);
 
 /// For one invocation in the calm: as long as it takes to find what is bad in a request of thousands of samples.
 const LEFT: Duration = Duration::from_secs(10);
@@ -166,7 +167,7 @@ impl World {
 
     /// The last event of each task that is to stop, and has not.
     fn last_events(&mut self) -> Vec<impl Future<Output = ()> + Send + use<>> {
-        let event = Event { delay: Duration::ZERO, left: CALM / 2, death: None, is_process: false };
+        let event = Event { delay: Duration::ZERO, left: CALM / 8, death: None, is_process: false };
         let is_due =
             |place: &mut Place| place.is_stopping && !place.lives.last_mut().unwrap().agent.has_ended();
         let due: Vec<_> = self.places.iter_mut().map(is_due).collect();

@@ -5,7 +5,7 @@ use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use fastrand::Rng;
 
-use crate::{agent::Settings, backend::Trouble, sender::Habit, trap::Point};
+use crate::{agent::Settings, backend::Trouble, run::CALM, sender::Habit, trap::Point};
 
 /// All of it.
 #[derive(Clone, Debug)]
@@ -146,7 +146,7 @@ fn agents(rng: &mut Rng) -> Settings {
     // On disk there is room for all: what a killed agent has let go for want of room, nobody can tell.
     let (spool_bytes, is_on_disk) =
         [(64 << 10, false), (256 << 10, false), (8 << 20, false), (8 << 20, true)][rng.usize(..4)];
-    Settings { spool_bytes, is_on_disk, grace: Duration::from_secs(120) }
+    Settings { spool_bytes, is_on_disk, grace: 2 * CALM }
 }
 
 fn habit(rng: &mut Rng, receiver: Receiver) -> Habit {
