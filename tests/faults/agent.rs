@@ -26,6 +26,9 @@ use crate::{
     world,
 };
 
+/// Of what an agent makes by itself. The receivers remember 600 points of a series: more than come in the longest calm.
+const INTERVAL: &str = "500ms";
+
 /// What the agents of a schedule are told.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
@@ -107,14 +110,14 @@ impl Agent {
         let mut program = command(programs::agent());
         program
             .env("SIPHON_KEY", KEY)
-            .env("SIPHON_SAMPLE_INTERVAL", "200ms")
+            .env("SIPHON_SAMPLE_INTERVAL", INTERVAL)
             .env("SIPHON_SPOOL_MAX_BYTES", settings.spool_bytes.to_string())
             .env("SIPHON_OTLP_MAX_BODY_BYTES", BODY_BYTES.to_string())
             .env("SIPHON_DELTA_MAX_SERIES", "0")
             .env("SIPHON_OTLP_HTTP_ADDRESS", &local)
             .env("SIPHON_OTLP_GRPC_ADDRESS", "off")
             .env("SIPHON_STATSD_ADDRESS", udp)
-            .env("SIPHON_STATSD_INTERVAL", "200ms")
+            .env("SIPHON_STATSD_INTERVAL", INTERVAL)
             .env("SIPHON_XRAY_ADDRESS", udp)
             .env("SIPHON_SCRAPE_MEMORY_BYTES", SCRAPE_BYTES.to_string())
             .env("SIPHON_SCRAPE_MAX_BODY_BYTES", "16384")
@@ -123,7 +126,7 @@ impl Agent {
             .env("SIPHON_GRACE", format!("{}ms", settings.grace.as_millis()))
             .env("ECS_CONTAINER_METADATA_URI_V4", metadata.url(task));
         if let Some(target) = inputs.target {
-            program.env("SIPHON_SCRAPE_TARGETS", format!("http://{target};job=faults;interval=200ms"));
+            program.env("SIPHON_SCRAPE_TARGETS", format!("http://{target};job=faults;interval={INTERVAL}"));
         }
         if settings.is_on_disk {
             let spool = logs.join(format!("spool-of-task-{task}"));

@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod answers;
 mod metadata;
 mod otlp_delta;
 mod otlp_json;
@@ -37,7 +38,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     Target { name: "otlp-traces", run: otlp_traces::run, seeds: otlp_traces::seeds },
     Target { name: "otlp-metrics", run: otlp_metrics::run, seeds: otlp_metrics::seeds },
     Target { name: "otlp-delta", run: otlp_delta::run, seeds: otlp_delta::seeds },
@@ -55,6 +56,7 @@ pub const TARGETS: [Target; 17] = [
     Target { name: "xray-segment", run: xray_segment::run, seeds: xray_segment::seeds },
     Target { name: "sampling-call", run: sampling_call::run, seeds: sampling_call::seeds },
     Target { name: "remote-write", run: remote_write::run, seeds: remote_write::seeds },
+    Target { name: "answers", run: answers::run, seeds: answers::seeds },
 ];
 
 /// The target of this name.
