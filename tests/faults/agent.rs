@@ -105,8 +105,10 @@ impl Agent {
         logs: &Path,
     ) -> Self {
         // Of its own: whoever still sends to an agent that has ended must not reach the next one.
-        let local = format!("{}:0", world::address());
-        let udp = if inputs.has_datagrams { local.as_str() } else { "off" };
+        let ip = world::address();
+        let local = format!("{ip}:0");
+        // X-Ray's takes one port twice, for UDP and TCP: a random one may be free for the former alone.
+        let udp = |port| if inputs.has_datagrams { format!("{ip}:{port}") } else { "off".to_owned() };
         let mut program = command(programs::agent());
         program
             .env("SIPHON_KEY", KEY)
@@ -116,9 +118,9 @@ impl Agent {
             .env("SIPHON_DELTA_MAX_SERIES", "0")
             .env("SIPHON_OTLP_HTTP_ADDRESS", &local)
             .env("SIPHON_OTLP_GRPC_ADDRESS", "off")
-            .env("SIPHON_STATSD_ADDRESS", udp)
+            .env("SIPHON_STATSD_ADDRESS", udp(8125))
             .env("SIPHON_STATSD_INTERVAL", INTERVAL)
-            .env("SIPHON_XRAY_ADDRESS", udp)
+            .env("SIPHON_XRAY_ADDRESS", udp(2000))
             .env("SIPHON_SCRAPE_MEMORY_BYTES", SCRAPE_BYTES.to_string())
             .env("SIPHON_SCRAPE_MAX_BODY_BYTES", "16384")
             .env("SIPHON_METRICS_ADDRESS", "off")

@@ -37,7 +37,7 @@ pub(crate) fn number() -> u32 {
 pub(crate) fn address() -> IpAddr {
     let [_, _, high, low] = number().to_be_bytes();
     let [.., process] = std::process::id().to_be_bytes();
-    IpAddr::from([127, 64 + process % 128, high, low.max(1)])
+    IpAddr::from([127, 64 + process % 128, high, low])
 }
 
 /// A port that is free at an address, and so at all others that nobody has yet.
