@@ -413,6 +413,11 @@ fn settings(files: &[&str]) -> BTreeSet<String> {
     names
 }
 
+/// Those of the function in this folder; what all functions read alike is in the core.
+fn settings_of_function(folder: &str) -> BTreeSet<String> {
+    settings(&[&format!("functions/{folder}/src/settings.rs"), "shared/src/shard.rs"])
+}
+
 /// Whether that is the name of a setting: `SIPHON_…`, or one that ADOT has.
 fn is_setting(text: &str) -> bool {
     let is_name = text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
@@ -432,7 +437,7 @@ fn the_readme_lists_every_setting_and_no_other() {
     let agent = ["agent/src/settings.rs", "agent/src/receivers/statsd/settings.rs", "agent/src/net/tls.rs"];
     assert_eq!(listed("README.md", "### Agent"), settings(&agent));
     for folder in ["enumerate", "scrape"] {
-        let read = settings(&[&format!("functions/{folder}/src/settings.rs")]);
+        let read = settings_of_function(folder);
         assert_eq!(listed("README.md", &format!("### {folder}")), read);
     }
 }
@@ -482,7 +487,7 @@ const NO_PARAMETER: [(&str, &[&str]); 3] = [
 fn what_a_function_reads_is_what_it_is_given_but_for_a_few() {
     let Some(template) = template() else { return };
     for ((function, _, folder), (_, left_out)) in FUNCTIONS.into_iter().zip(NO_PARAMETER) {
-        let read = settings(&[&format!("functions/{folder}/src/settings.rs")]);
+        let read = settings_of_function(folder);
         let given = variables(template, function).keys().cloned();
         let left_out = left_out.iter().map(|name| (*name).to_owned());
         assert_eq!(given.chain(left_out).collect::<BTreeSet<_>>(), read, "{function}");
