@@ -56,11 +56,12 @@ const CONNECTIONS_BYTES: u64 = 32 * (16 << 10);
 
 impl Settings {
     /// What an agent may have resident, by the account in `agent/src/lib.rs`.
-    const fn ceiling(self) -> u64 {
+    const fn ceiling(self, inputs: Inputs) -> u64 {
         let bodies = BODY_BYTES + (1 << 20) + 3 * BODY_BYTES;
         let spool = if self.is_on_disk { 0 } else { self.spool_bytes };
-        let others = SCRAPE_BYTES + DEFLATE_BYTES + DATAGRAMS_BYTES;
-        IDLE_BYTES + spool + bodies + others + PAGE_BYTES + CONNECTIONS_BYTES
+        let scrapes = if inputs.target.is_some() { SCRAPE_BYTES + DEFLATE_BYTES } else { 0 };
+        let datagrams = if inputs.has_datagrams { DATAGRAMS_BYTES } else { 0 };
+        IDLE_BYTES + spool + bodies + scrapes + datagrams + PAGE_BYTES + CONNECTIONS_BYTES
     }
 }
 
@@ -85,6 +86,7 @@ impl Inputs {
 pub(crate) struct Agent {
     process: Process,
     settings: Settings,
+    inputs: Inputs,
     /// Where it takes OTLP.
     pub(crate) otlp: SocketAddr,
     /// Where it takes datagrams, if it does.
@@ -151,6 +153,7 @@ impl Agent {
         Self {
             process,
             settings,
+            inputs,
             otlp: address(&log, "receiver=otlp_http"),
             udp: inputs.has_datagrams.then(|| UdpPorts {
                 xray: address(&log, "receiver=xray "),
@@ -191,7 +194,7 @@ impl Agent {
     /// That it has ever had more resident than its settings allow. Nothing can be said of an agent that has ended.
     pub(crate) fn excess(&self) -> Option<String> {
         let peak = peak_bytes(self.process.id())?;
-        let ceiling = self.settings.ceiling();
+        let ceiling = self.settings.ceiling(self.inputs);
         (peak > ceiling).then(|| format!("{peak} bytes were resident; its settings allow {ceiling}"))
     }
 }

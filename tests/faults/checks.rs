@@ -109,12 +109,11 @@ impl Life {
             let of_kind = |answer| sent.iter().filter(move |one| one.kind == kind && one.answer == answer);
             let taken = of_kind(Answer::Taken).count() as u64;
             let unknown = of_kind(Answer::None).count() as u64;
-            let kind_of = |one: &&&Sent| one.kind == kind;
             let accepted = count("accepted_records");
             if !self.is_heir && !(taken..=taken + unknown).contains(&accepted) {
                 problems.push(format!("{kind:?}: {accepted} accepted, but {taken} answers of 200"));
             }
-            let lost = missing.iter().filter(kind_of).count() as u64;
+            let lost = missing.iter().filter(|one| one.kind == kind).count() as u64;
             if lost > count("dropped_records") {
                 problems.push(format!(
                     "{kind:?}: {lost} lost, but {} counted: {missing:?}",
@@ -131,9 +130,7 @@ impl Life {
         }
         problems
     }
-}
 
-impl Life {
     /// Of what gets no answer: what the agent counts as taken is stored, or counts as dropped.
     fn check_datagrams(&self, ledger: &[Count], sent: &[Sent], stored: &Stored) -> Vec<String> {
         let count = |event, kind: Kind| total(ledger, event, kind.name());

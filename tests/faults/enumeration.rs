@@ -73,7 +73,7 @@ async fn schedule(seed: u64) -> Result<(), String> {
     world.calm_down().await;
     let (sum, problems) = world.check(&Stored::strict(world.backend.receivers()));
     println!("seed {seed}: {sum:?}");
-    if problems.is_empty() { Ok(()) } else { Err(format!("{schedule}{}", problems.join("\n"))) }
+    if problems.is_empty() { Ok(()) } else { Err(format!("{}\nof {schedule}", problems.join("\n"))) }
 }
 
 /// The function, as it knows the world's agents by their port.

@@ -179,20 +179,22 @@ impl Delivering<'_> {
         let mut deliveries = self.export.metrics(limiter, counts, Limits::default(), amp.version(), ends);
         while let Some(Delivery { items, completes }) = deliveries.next() {
             let mut tally = Tally::default();
-            let result = write_all(amp, items, deadline, &mut tally).await;
-            if matches!(result, Err(WriteError::Unclear)) {
-                deliveries.take_apart(); // what was done of it is told again
-                continue;
-            }
-            if let Err(error) = result {
-                written.tally.merge(tally);
-                let is_misconfigured = matches!(error, WriteError::Misconfigured(_));
-                if is_misconfigured {
+            match write_all(amp, items, deadline, &mut tally).await {
+                Ok(()) => {}
+                Err(WriteError::Unclear) => {
+                    deliveries.take_apart(); // what became of some of it is counted again
+                    continue;
+                }
+                Err(error @ WriteError::Misconfigured(_)) => {
+                    written.tally.merge(tally);
                     error!(%error, "metrics stay with the agent");
                     return written.fail("prometheus_misconfigured", true);
                 }
-                warn!(%error, "metrics stay with the agent");
-                return written.fail("prometheus_unavailable", false);
+                Err(error @ WriteError::OutOfTime(_)) => {
+                    written.tally.merge(tally);
+                    warn!(%error, "metrics stay with the agent");
+                    return written.fail("prometheus_unavailable", false);
+                }
             }
             let ends_of_samples = [
                 tally.samples,

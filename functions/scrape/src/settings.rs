@@ -330,6 +330,7 @@ mod tests {
             assert!(errors.contains(name), "{name} in {errors}");
         }
         assert!(!errors.contains("secret"));
+        assert!(read(&[("SIPHON_PAGE_MAX_BYTES", "1")]).unwrap_err().contains("SIPHON_PAGE_MAX_BYTES"));
         assert!(read(&[]).unwrap_err().contains("is required"));
     }
 }

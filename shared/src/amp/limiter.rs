@@ -6,6 +6,7 @@ use super::{
     reason,
 };
 use crate::{
+    prometheus::TARGET_INFO,
     series::{Batch, LabelSets, NAME, SeriesId},
     units::UnixMillis,
 };
@@ -153,7 +154,7 @@ impl Limiter {
 }
 
 fn is_target_info(series: SeriesId, sets: &LabelSets) -> bool {
-    sets.get(series).and_then(|labels| labels.get(NAME)) == Some("target_info")
+    sets.get(series).and_then(|labels| labels.get(NAME)) == Some(TARGET_INFO)
 }
 
 fn count(losses: &mut Vec<Loss>, reason: &'static str, n: u64) {
@@ -233,7 +234,7 @@ mod tests {
     fn a_point_ahead_of_the_clock_does_not_take_target_info_along() {
         let mut sets = LabelSets::default();
         let up = series(&mut sets, &[(NAME, "up")]);
-        let info = series(&mut sets, &[(NAME, "target_info"), ("job", "shop")]);
+        let info = series(&mut sets, &[(NAME, TARGET_INFO), ("job", "shop")]);
         let ahead = NOW.plus(MAX_AHEAD_MS + 1);
         let applied = |times: &[UnixMillis], sets: &mut LabelSets| {
             let mut batch = Batch::default();

@@ -35,6 +35,7 @@ mod translator;
 pub use filter::ResourceFilter;
 pub(crate) use filter::is_curated_label;
 pub use part::Rest;
+pub(crate) use resource::TARGET_INFO;
 pub use scraped::{ScrapeTranslator, Scraped, UnreadableScrape};
 pub use translator::Translator;
 

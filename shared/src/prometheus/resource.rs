@@ -14,6 +14,9 @@ use crate::{
     series::{LabelSet, NAME},
 };
 
+/// The series that tells of a resource, and, of a scraped text, the metric whose labels are attributes of the target's.
+pub(crate) const TARGET_INFO: &str = "target_info";
+
 const SERVICE_NAME: &str = "service.name";
 const SERVICE_NAMESPACE: &str = "service.namespace";
 const SERVICE_INSTANCE_ID: &str = "service.instance.id";
@@ -92,7 +95,7 @@ fn target_info(given: &[KeyValue], target: &[Pair<'static>]) -> Option<LabelSet>
         }
     }
     attributes.sort_by(|a, b| a.key.cmp(&b.key));
-    let name = (NAME.into(), "target_info".into());
+    let name = (NAME.into(), TARGET_INFO.into());
     let labels: LabelSet =
         joined(attributes).into_iter().chain(target.iter().cloned()).chain([name]).collect();
     let can_be_joined = TARGET.iter().any(|label| labels.get(label).is_some()); // an attribute may be called so

@@ -18,7 +18,7 @@ use crate::{
     report::Tally,
     time::Deadline,
 };
-use refused::{Refusals, is_unclear};
+use refused::Refusals;
 use repack::Repacked;
 
 /// Amazon Managed Prometheus, as signatures name it.
@@ -103,7 +103,7 @@ impl Amp {
         tally: &mut Tally,
     ) -> Result<(), WriteError> {
         let mut parts = vec![Part { request, may_be_stored }];
-        let mut refusals = Refusals::default();
+        let mut refusals = Refusals::of(records);
         while let Some(mut part) = parts.pop() {
             if part.request.version == Version::V2 && self.version() == Version::V1 {
                 replace(part, repack::as_v1, "unreadable", &mut parts, tally);
@@ -127,13 +127,8 @@ impl Amp {
                     parts.push(Part { may_be_stored: true, ..part });
                 }
                 Outcome::Stored => stored(&part, written, tally),
-                Outcome::Rejected
-                    if records > 1 && is_unclear(&part, &judged.answer, self.stores_in_part) =>
-                {
-                    return Err(WriteError::Unclear);
-                }
                 Outcome::Rejected => {
-                    let halves = refusals.take(part, &judged.answer, self.stores_in_part, tally);
+                    let halves = refusals.take(part, &judged.answer, self.stores_in_part, tally)?;
                     parts.extend(halves.into_iter().rev()); // the first is popped first
                 }
                 Outcome::Split => replace(part, repack::halves, "413", &mut parts, tally),

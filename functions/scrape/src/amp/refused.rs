@@ -8,7 +8,7 @@
 //! | counts what is written (2.0) | | as it says; of what went before, the rest is stored too, if that may be what it says |
 //! | tells of no sample | | refused whole: the specification forbids another try |
 //! | out of order, duplicate, too old | yes, and one sample, or a receiver that stores in part | stored: that is how it says so |
-//! | the same | yes, and of several records | each of these alone ([`is_unclear`]): should time be over before all are through, those that are stay so |
+//! | the same | yes, and of several records | each of these alone ([`WriteError::Unclear`]): should time be over before all are through, those that are stay so |
 //! | tells of a sample | | halves, down to the sample that is bad, which is refused by name |
 
 use siphon_core::{
@@ -17,7 +17,7 @@ use siphon_core::{
 };
 use tracing::warn;
 
-use super::{Part, repack, samples_of};
+use super::{Part, WriteError, repack, samples_of};
 use crate::{post::Answer, report::Tally};
 
 /// Refusals of one request's parts that lead to smaller parts; beyond, what is refused is refused as it stands. Enough to
@@ -31,50 +31,47 @@ const MOST_SPLITS_OF_KNOWN: u32 = 4_096;
 /// Refusals that are logged, of one request's parts.
 const MOST_LOGGED: u32 = 8;
 
-/// Whether the receiver says that it may have some of a part, and nothing of how much. One that `stores_in_part` has all good
-/// samples of what it refuses.
-pub(super) fn is_unclear(part: &Part, answer: &Answer, stores_in_part: bool) -> bool {
-    is_known(part, answer) && !has_all(part, answer, stores_in_part)
-}
-
-/// Whether the receiver says that it may have some of a part.
-fn is_known(part: &Part, answer: &Answer) -> bool {
-    part.may_be_stored && Told::read(&answer.text()).is_some_and(Told::may_mean_stored)
-}
-
-/// Whether it has all of a part that it has some of.
-fn has_all(part: &Part, answer: &Answer, stores_in_part: bool) -> bool {
-    let counts = Written::read(|name| answer.header(name)).is_some();
-    stores_in_part || counts || part.request.samples == 1
-}
-
 /// The refusals that one request has led to.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
+    /// How many records the request has samples of.
+    records: usize,
     splits: u32,
     logged: u32,
 }
 
 impl Refusals {
+    /// Those of a request of so many records.
+    pub(super) fn of(records: usize) -> Self {
+        Self { records, ..Self::default() }
+    }
+
     /// Takes a refused part: gives what to send in its place, in order; counts the rest. A receiver that `stores_in_part`
     /// has all good samples of what it refuses.
+    ///
+    /// # Errors
+    /// [`WriteError::Unclear`]
     pub(super) fn take(
         &mut self,
         part: Part,
         answer: &Answer,
         stores_in_part: bool,
         tally: &mut Tally,
-    ) -> Vec<Part> {
+    ) -> Result<Vec<Part>, WriteError> {
         let written = Written::read(|name| answer.header(name));
         let told = Told::read(&answer.text());
-        let is_known = is_known(&part, answer);
-        if is_known && has_all(&part, answer, stores_in_part) {
+        let is_known = part.may_be_stored && told.is_some_and(Told::may_mean_stored);
+        let has_all = stores_in_part || written.is_some() || part.request.samples == 1;
+        if is_known && has_all {
             tally.samples += part.request.samples as u64;
-            return Vec::new();
+            return Ok(Vec::new());
+        }
+        if is_known && self.records > 1 {
+            return Err(WriteError::Unclear);
         }
         let Some(told) = told.filter(|_| written.is_none()) else {
             self.refuse(&part, written, told, answer, tally);
-            return Vec::new();
+            return Ok(Vec::new());
         };
         let most = if is_known { MOST_SPLITS_OF_KNOWN } else { MOST_SPLITS };
         if self.splits < most
@@ -83,10 +80,10 @@ impl Refusals {
             self.splits += 1;
             // Not so of a receiver that has just stored the good ones: that it knows those would hide the bad one.
             let may_be_stored = part.may_be_stored;
-            return halves.into_iter().map(|request| Part { request, may_be_stored }).collect();
+            return Ok(halves.into_iter().map(|request| Part { request, may_be_stored }).collect());
         }
         self.refuse(&part, written, Some(told), answer, tally);
-        Vec::new()
+        Ok(Vec::new())
     }
 
     /// Counts and logs what is refused for good: all of the part, but for what the receiver says that it has written.

@@ -22,7 +22,7 @@ use self::{
     report::Report,
     target::{Known, KnownTarget, Resolved},
 };
-use super::{Options, Translation, reason};
+use super::{Options, TARGET_INFO, Translation, reason};
 use crate::{
     ecs::Identity,
     exposition::{self, Exposition, Labels, Sample, SyntaxError},
@@ -30,9 +30,6 @@ use crate::{
     series::{LabelSets, STALE},
     units::UnixMillis,
 };
-
-/// The metric whose labels are attributes of the target's resource.
-const TARGET_INFO: &str = "target_info";
 
 /// Translates blocks of scrapes. It knows again the series that it has seen.
 pub struct ScrapeTranslator<'a> {

@@ -9,9 +9,8 @@ use super::{
         common::{CommonLabels, PointLabels},
         filter::ResourceFilter,
         reason,
-        resource::ResourceLabels,
+        resource::{ResourceLabels, TARGET_INFO},
     },
-    TARGET_INFO,
     family::Of,
     report,
 };
