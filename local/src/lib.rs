@@ -29,6 +29,7 @@ mod flags;
 mod functions;
 mod guard;
 mod http_client;
+mod memory;
 mod metadata;
 mod page;
 mod process;

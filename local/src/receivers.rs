@@ -8,7 +8,7 @@ use http::{HeaderMap, Response, Uri};
 use serde_json::Value;
 
 pub use crate::aws::{ACCESS_KEY_ID, REGION, REMOTE_WRITE_PATH, SECRET_ACCESS_KEY, SESSION_TOKEN};
-use crate::{accounts::Accounts, amp::Amp, aws::xray::XRay, clock, store::Store};
+use crate::{accounts::Accounts, amp::Amp, aws::xray::XRay, clock, memory::Memory, store::Store};
 
 /// Amazon Managed Prometheus and X-Ray, as strict as in a whole run. Requests must be signed with this module's credentials.
 pub struct Receivers {
@@ -23,13 +23,13 @@ pub struct Receivers {
 pub struct Series {
     /// By name.
     pub labels: BTreeMap<String, String>,
-    /// By time in milliseconds since the epoch: the value's bits (of a native histogram, a hash). The latest 600.
+    /// By time in milliseconds since the epoch: the value's bits (of a native histogram, a hash).
     pub points: BTreeMap<i64, u64>,
 }
 
 impl Default for Receivers {
     fn default() -> Self {
-        let (accounts, store) = (Arc::new(Accounts::default()), Arc::new(Store::default()));
+        let (accounts, store) = (Arc::new(Accounts::default()), Arc::new(Store::new(Memory::TEST)));
         Self {
             amp: Amp::new(Arc::clone(&accounts), Arc::clone(&store)),
             xray: XRay::new(Arc::clone(&accounts), Arc::clone(&store)),
@@ -58,7 +58,7 @@ impl Receivers {
         self.amp.series()
     }
 
-    /// The latest document of each segment by its id, of the latest 200 traces.
+    /// The latest document of each segment by its id.
     #[must_use]
     pub fn segments(&self) -> BTreeMap<String, Value> {
         self.store.traces(usize::MAX).into_iter().flat_map(|(_, trace)| trace).collect()
@@ -68,5 +68,29 @@ impl Receivers {
     #[must_use]
     pub fn refusals(&self) -> Vec<(String, u64)> {
         self.accounts.refusals()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use siphon_core::{remote_write::v1::Label, series::Sample, units::UnixMillis};
+
+    use super::*;
+    use crate::{amp::Labels, aws::xray::Segment};
+
+    #[test]
+    fn all_is_remembered() {
+        let receivers = Receivers::default();
+        let labels = [("__name__", "ecs_task_cpu_utilized_None"), ("aws_ecs_task_arn", "t")]
+            .map(|(name, value)| Label { name: name.into(), value: value.into() });
+        for n in 0..1000 {
+            receivers.store.samples(&Labels::unchecked(&labels), &[Sample::new(UnixMillis(n), 1.0)]);
+            for trace_id in ["one".to_owned(), n.to_string()] {
+                let id = format!("{trace_id}-{n}");
+                receivers.store.segment(Segment { id, trace_id, in_progress: false, document: Value::Null });
+            }
+        }
+        assert_eq!(receivers.store.task("t")["ecs_task_cpu_utilized"].len(), 1000);
+        assert_eq!(receivers.segments().len(), 2000);
     }
 }

@@ -8,12 +8,7 @@ use std::{
 use serde_json::Value;
 use siphon_core::series::Sample;
 
-use crate::{amp::Labels, aws::xray::Segment, lock};
-
-/// Points of one chart line: ten minutes at one a second.
-const POINTS: usize = 600;
-const TRACES: usize = 200;
-const SEGMENTS_OF_A_TRACE: usize = 200;
+use crate::{amp::Labels, aws::xray::Segment, lock, memory::Memory};
 
 /// The ECS metrics that are charted: the name in series begins so, the rest is a unit.
 pub(crate) const CHARTED: [&str; 6] = [
@@ -30,6 +25,7 @@ pub(crate) type TaskSeries = BTreeMap<&'static str, VecDeque<Sample>>;
 
 #[derive(Default)]
 pub(crate) struct Store {
+    pub(crate) memory: Memory,
     /// By task ARN.
     series: Mutex<HashMap<String, TaskSeries>>,
     traces: Mutex<Traces>,
@@ -46,6 +42,10 @@ struct Traces {
 pub(crate) type Trace = BTreeMap<String, Value>;
 
 impl Store {
+    pub(crate) fn new(memory: Memory) -> Self {
+        Self { memory, ..Self::default() }
+    }
+
     pub(crate) fn samples(&self, labels: &Labels<'_>, samples: &[Sample]) {
         let Some(metric) = CHARTED.into_iter().find(|name| labels.metric().starts_with(name)) else { return };
         let Some(task) = labels.get("aws_ecs_task_arn") else { return };
@@ -55,7 +55,7 @@ impl Store {
             let at = points.partition_point(|point| point.at < sample.at);
             points.insert(at, *sample);
         }
-        let surplus = points.len().saturating_sub(POINTS);
+        let surplus = points.len().saturating_sub(self.memory.points);
         points.drain(..surplus);
     }
 
@@ -64,14 +64,14 @@ impl Store {
         let Traces { by_id, order } = &mut *traces;
         if !by_id.contains_key(&segment.trace_id) {
             order.push_back(segment.trace_id.clone());
-            if order.len() > TRACES
+            if order.len() > self.memory.traces
                 && let Some(oldest) = order.pop_front()
             {
                 by_id.remove(&oldest);
             }
         }
         let trace = by_id.entry(segment.trace_id).or_default();
-        if trace.len() < SEGMENTS_OF_A_TRACE || trace.contains_key(&segment.id) {
+        if trace.len() < self.memory.segments_of_a_trace || trace.contains_key(&segment.id) {
             trace.insert(segment.id, segment.document);
         }
     }
@@ -114,8 +114,8 @@ mod tests {
 
     #[test]
     fn the_oldest_traces_go() {
-        let store = Store::default();
-        for n in 0..=TRACES {
+        let (store, traces) = (Store::default(), Memory::RUN.traces);
+        for n in 0..=traces {
             store.segment(Segment {
                 id: "a".into(),
                 trace_id: n.to_string(),
@@ -124,7 +124,7 @@ mod tests {
             });
         }
         assert!(store.trace("0").is_none());
-        assert_eq!(store.traces(1)[0].0, TRACES.to_string());
-        assert_eq!(store.traces(usize::MAX).len(), TRACES);
+        assert_eq!(store.traces(1)[0].0, traces.to_string());
+        assert_eq!(store.traces(usize::MAX).len(), traces);
     }
 }

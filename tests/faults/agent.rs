@@ -26,7 +26,7 @@ use crate::{
     world,
 };
 
-/// Of what an agent makes by itself. The receivers remember 600 points of a series: more than come in the longest calm.
+/// Of what an agent makes by itself.
 const INTERVAL: &str = "500ms";
 
 /// What the agents of a schedule are told.

@@ -52,7 +52,6 @@ impl Datagrams {
 
     fn document(&self, span: &str) -> String {
         let seconds = now() / 1000;
-        // The receivers remember so many documents of a trace.
         let trace = format!("1-{seconds:08x}-{:08x}{:016x}", self.number, 8);
         let document = json!({
             "name": "faults", "id": span, "trace_id": trace, "start_time": seconds, "end_time": seconds,

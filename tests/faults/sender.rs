@@ -145,7 +145,7 @@ struct Application {
     sent: Arc<Mutex<Vec<Sent>>>,
 }
 
-/// Receivers of `siphon-local` remember so many points of a series.
+/// A task that lives on while others are waited for is not to make more and more of the work.
 const MOST_EXPORTS: u32 = 600;
 
 /// Answers come within milliseconds.
@@ -243,7 +243,7 @@ impl Application {
             [self.number.to_be_bytes(), within.to_be_bytes()].concat()
         };
         let seconds = u32::try_from(self.begun / 1000).unwrap();
-        // They remember so many spans of a trace, and so many traces.
+        // Dozens of spans a trace, as it is with real ones.
         let trace =
             [seconds.to_be_bytes(), self.number.to_be_bytes(), [7; 4], (self.exports / 80).to_be_bytes()];
         let nanos = u64::try_from(now()).unwrap() * 1_000_000;

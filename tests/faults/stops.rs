@@ -219,16 +219,15 @@ impl Ended {
         let Some(ledger) = self.agent.last_ledger() else { return vec!["no ledger".to_owned()] };
         let mut problems = imbalance(&ledger);
         let left = |kind| total(&ledger, "buffered_records", kind);
-        // What gets no answer, or is the agent's own, nobody but the agent can miss.
-        let others = ["ecs", "xray_segments", "statsd", "scrapes"].map(left).iter().sum::<u64>();
-        let left = left("otlp_metrics") + left("otlp_traces");
+        let (left, readings) = (left("otlp_metrics") + left("otlp_traces"), left("ecs"));
         if self.overlaps {
-            account.overlaps_lost += lost.max(left) + others;
-            if lost.max(left) + others > 0 {
-                problems.push(format!("{lost} records lost, {left} and {others} others left: {ledger:?}"));
+            account.overlaps_lost += lost.max(left) + readings;
+            if lost.max(left) + readings > 0 {
+                problems
+                    .push(format!("{lost} records lost, {left} and {readings} readings left: {ledger:?}"));
             }
         } else {
-            account.others_lost += left + others;
+            account.others_lost += left + readings;
             if lost > left {
                 problems.push(format!("{lost} records lost, but {left} counted: {ledger:?}"));
             }

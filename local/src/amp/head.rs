@@ -14,14 +14,11 @@ use std::collections::{HashMap, VecDeque};
 use siphon_core::{series::STALE, units::UnixMillis};
 
 use super::Labels;
-use crate::receivers::Series;
+use crate::{memory::Memory, receivers::Series};
 
 const MAX_AGE_MS: i64 = 60 * 60 * 1000;
 const MAX_AHEAD_MS: i64 = 10 * 60 * 1000;
 const OUT_OF_ORDER_WINDOW_MS: i64 = 60 * 1000;
-
-/// Points of a series that are remembered to tell a repeat from a late sample.
-const REMEMBERED: usize = 600;
 
 /// AMP's limits for native histograms: resolution, and buckets and bytes of one sample.
 const SCHEMAS: std::ops::RangeInclusive<i32> = -4..=8;
@@ -156,6 +153,7 @@ impl Point {
 pub(super) struct Head {
     series: HashMap<Vec<(String, String)>, VecDeque<Point>>,
     newest: i64,
+    memory: Memory,
 }
 
 /// What became of one series' points.
@@ -173,6 +171,10 @@ enum Verdict {
 }
 
 impl Head {
+    pub(super) fn new(memory: Memory) -> Self {
+        Self { memory, ..Self::default() }
+    }
+
     /// What is remembered of every series.
     pub(super) fn series(&self) -> impl Iterator<Item = Series> {
         self.series.iter().map(|(labels, points)| Series {
@@ -195,7 +197,7 @@ impl Head {
             match verdict {
                 Ok(Verdict::Repeated) => appended.repeated += 1,
                 Ok(Verdict::Stored) => {
-                    remember(history, *point);
+                    remember(history, *point, self.memory.points);
                     self.newest = self.newest.max(point.at);
                     appended.stored.push(*point);
                 }
@@ -230,10 +232,10 @@ fn judge(history: &VecDeque<Point>, newest: i64, point: &Point, now: UnixMillis)
     }
 }
 
-fn remember(history: &mut VecDeque<Point>, point: Point) {
+fn remember(history: &mut VecDeque<Point>, point: Point, most: usize) {
     let at = history.partition_point(|stored| stored.at < point.at);
     history.insert(at, point);
-    if history.len() > REMEMBERED {
+    if history.len() > most {
         history.pop_front();
     }
 }

@@ -36,7 +36,7 @@ pub(crate) struct Amp {
 
 impl Amp {
     pub(crate) fn new(accounts: Arc<Accounts>, store: Arc<Store>) -> Self {
-        Self { head: Mutex::default(), accounts, store }
+        Self { head: Mutex::new(Head::new(store.memory)), accounts, store }
     }
 
     pub(crate) fn answer(&self, uri: &Uri, headers: &HeaderMap, body: &[u8], now: UnixMillis) -> Response {
