@@ -323,4 +323,14 @@ mod tests {
         assert_eq!(append(0, 201, 100), Some((1, Reason::HistogramBuckets)));
         assert_eq!(append(0, 200, 2_049), Some((1, Reason::HistogramTooLarge)));
     }
+
+    #[test]
+    fn a_series_has_as_many_points_as_are_remembered() {
+        for (memory, remembered) in [(Memory::RUN, 600), (Memory::TEST, 700)] {
+            let mut head = Head::new(memory);
+            (0..700).for_each(|at| assert_eq!(refused(&mut head, "a", at, 1.0), None));
+            let points = head.series().next().unwrap().points;
+            assert_eq!((points.len(), *points.last_key_value().unwrap().0), (remembered, NOW.0 + 699));
+        }
+    }
 }
